@@ -1,0 +1,108 @@
+-- The whole database. Ids and digests are base64url text, times integer seconds since 1970, flags 0 or 1.
+-- Applying it again changes nothing.
+
+-- A person who can log in. `username_key` is the name in NFKC, case-folded; imported tables may hold two names with
+-- one key, so only sign-up, not this index, keeps it unique. `token_epoch` + 1 ends all tokens of the user.
+CREATE TABLE IF NOT EXISTS users (
+  id             TEXT PRIMARY KEY,
+  username       TEXT NOT NULL UNIQUE,
+  username_key   TEXT NOT NULL,
+  password_hash  TEXT,
+  email          TEXT NOT NULL,
+  email_key      TEXT NOT NULL,
+  email_verified INTEGER NOT NULL,
+  first_name     TEXT NOT NULL,
+  last_name      TEXT NOT NULL,
+  is_active      INTEGER NOT NULL,
+  is_superuser   INTEGER NOT NULL,
+  token_epoch    INTEGER NOT NULL,
+  created_at     INTEGER NOT NULL,
+  last_login_at  INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS users_by_username_key ON users (username_key, id);
+CREATE INDEX IF NOT EXISTS users_by_email_key ON users (email_key) WHERE email_key <> '';
+
+-- A registered client. Lists are separated by spaces. `secret_hash` is `sha256$…` for generated secrets, a PHC string
+-- for chosen ones. `revision` is another after each change, `token_epoch` + 1 ends all its tokens.
+CREATE TABLE IF NOT EXISTS applications (
+  id                         TEXT PRIMARY KEY,
+  client_id                  TEXT NOT NULL UNIQUE,
+  secret_hash                TEXT,
+  client_name                TEXT NOT NULL,
+  client_type                TEXT NOT NULL,
+  grant_types                TEXT NOT NULL,
+  redirect_uris              TEXT NOT NULL,
+  post_logout_redirect_uris  TEXT NOT NULL,
+  scope                      TEXT NOT NULL,
+  token_endpoint_auth_method TEXT NOT NULL,
+  skip_authorization         INTEGER NOT NULL,
+  xauth_allowed              INTEGER NOT NULL,
+  allow_plain_pkce           INTEGER NOT NULL,
+  owner_id                   TEXT REFERENCES users (id) ON DELETE SET NULL,
+  is_active                  INTEGER NOT NULL,
+  token_epoch                INTEGER NOT NULL,
+  revision                   TEXT NOT NULL,
+  created_at                 INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS applications_by_owner ON applications (owner_id) WHERE owner_id IS NOT NULL;
+
+-- Where an application's front-ends run (CORS). A preflight asks by origin alone.
+CREATE TABLE IF NOT EXISTS application_origins (
+  application_id TEXT NOT NULL REFERENCES applications (id) ON DELETE CASCADE,
+  origin         TEXT NOT NULL,
+  PRIMARY KEY (application_id, origin)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS application_origins_by_origin ON application_origins (origin);
+
+-- A user's standing authorization of an application; `scope` is what they consented to on a page. An ended grant never
+-- comes back: a new one gets a new id. No foreign keys here and in `families`: a deletion must not take as long as
+-- there are rows; `purges` says what is to be cleared away afterwards.
+CREATE TABLE IF NOT EXISTS grants (
+  id             TEXT PRIMARY KEY,
+  user_id        TEXT NOT NULL,
+  application_id TEXT NOT NULL,
+  scope          TEXT NOT NULL,
+  created_at     INTEGER NOT NULL,
+  ended_at       INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS live_grants ON grants (user_id, application_id) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS live_grants_by_application ON grants (application_id) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS ended_grants ON grants (ended_at) WHERE ended_at IS NOT NULL;
+
+-- A login and all tokens that come of it, by their digests: the present pair and the one before. `expires_at` is when
+-- the last of them expires (none: never), and the row may go.
+CREATE TABLE IF NOT EXISTS families (
+  id                         TEXT PRIMARY KEY,
+  application_id             TEXT NOT NULL,
+  application_epoch          INTEGER NOT NULL,
+  user_id                    TEXT,
+  user_epoch                 INTEGER,
+  grant_id                   TEXT,
+  scope                      TEXT NOT NULL,
+  refresh_digest             TEXT,
+  refresh_expires_at         INTEGER,
+  previous_refresh_digest    TEXT,
+  rotation_nonce             TEXT,
+  rotated_at                 INTEGER,
+  access_digest              TEXT NOT NULL,
+  access_scope               TEXT NOT NULL,
+  access_issued_at           INTEGER NOT NULL,
+  access_expires_at          INTEGER NOT NULL,
+  previous_access_digest     TEXT,
+  previous_access_scope      TEXT,
+  previous_access_issued_at  INTEGER,
+  previous_access_expires_at INTEGER,
+  created_at                 INTEGER NOT NULL,
+  expires_at                 INTEGER,
+  ended_at                   INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS families_by_expiry ON families (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS families_by_grant ON families (grant_id) WHERE grant_id IS NOT NULL;
+
+-- Users and applications whose tokens of earlier epochs are dead, until the dead rows have been cleared away.
+-- `is_deleted`: their grants are to end, too.
+CREATE TABLE IF NOT EXISTS purges (
+  owner_id    TEXT PRIMARY KEY,
+  token_epoch INTEGER NOT NULL,
+  is_deleted  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

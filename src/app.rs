@@ -1,0 +1,60 @@
+//! What a request may reach: settings, clock, randomness, database, hot tokens, log, and what the isolate remembers.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::crypto::Random;
+use crate::memory::Memory;
+use crate::model::time::{Lifetime, Timestamp};
+use crate::settings::Settings;
+use crate::store::database::Database;
+
+/// One for each isolate, made at its first request.
+pub struct App {
+    pub settings: Settings,
+    pub clock: Box<dyn Clock>,
+    pub random: Box<dyn Random>,
+    pub db: Box<dyn Database>,
+    pub hot: Box<dyn HotTokens>,
+    pub log: Box<dyn Log>,
+    /// No borrow of it may live across an await.
+    pub memory: RefCell<Memory>,
+}
+
+pub trait Clock {
+    fn now(&self) -> Timestamp;
+}
+
+/// A key-value store near the caller that may lag behind: KV. Its failing counts as a miss.
+#[async_trait(?Send)]
+pub trait HotTokens {
+    /// Reads all keys in one call, in their order.
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, HotError>;
+
+    /// Returns when the value is stored. It goes after `lifetime`, which is made KV's minimum of 60 s if it is shorter.
+    async fn put(&self, key: &str, value: &str, lifetime: Lifetime) -> Result<(), HotError>;
+
+    /// As [`HotTokens::put`], but after the answer, and nobody learns whether it worked.
+    fn put_later(&self, key: &str, value: &str, lifetime: Lifetime);
+}
+
+/// KV did not do what it was asked to.
+#[derive(Debug)]
+pub struct HotError(pub String);
+
+impl fmt::Display for HotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hot tokens: {}", self.0)
+    }
+}
+
+impl Error for HotError {}
+
+/// The operator's log: one JSON object a line. No secret, token, password or code may get here.
+pub trait Log {
+    fn line(&self, line: Value);
+}

@@ -1,0 +1,119 @@
+//! The only room that knows Workers: events, RPC, D1, KV, clock, randomness and log. The Worker exports `fetch`,
+//! `scheduled` and `validate`, and nothing else: every exported function can be called by whoever binds the Worker.
+
+mod database;
+mod hot_tokens;
+mod http;
+mod rpc;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
+
+use crate::app::{App, Clock, Log};
+use crate::crypto::Random;
+use crate::memory::Memory;
+use crate::model::time::Timestamp;
+use crate::settings::{SettingError, Settings};
+use crate::{cron, pages, router};
+
+#[wasm_bindgen(module = "cloudflare:workers")]
+extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_name = env)]
+    static ENV: JsValue;
+
+    /// Keeps the isolate at work until the promise settles, after the answer has gone out.
+    #[wasm_bindgen(js_name = waitUntil)]
+    fn wait_until(promise: &js_sys::Promise);
+}
+
+thread_local! {
+    static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
+}
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worker::Result<web_sys::Response> {
+    let response = match app() {
+        Ok(app) => match http::read(&request).await {
+            Ok(request) => router::handle(&request, &app).await,
+            Err(refusal) => refusal,
+        },
+        Err(error) => pages::error::misconfigured(&error),
+    };
+    http::write(response)
+}
+
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, _env: Env, _context: ScheduleContext) {
+    if let Ok(app) = app()
+        && let Err(error) = cron::run(&app).await
+    {
+        app.log.line(json!({"level": "error", "event": "clearing_failed", "detail": error.to_string()}));
+    }
+}
+
+/// The isolate's one [`App`]. Bindings are the same for all requests, so it is made once.
+fn app() -> Result<Rc<App>, SettingError> {
+    if let Some(app) = APP.with_borrow(Option::clone) {
+        return Ok(app);
+    }
+    let app = ENV.with(open).inspect_err(|error| {
+        WorkerLog.line(json!({"level": "error", "event": "bad_setting", "detail": error.to_string()}));
+    })?;
+    let app = Rc::new(app);
+    APP.set(Some(app.clone()));
+    Ok(app)
+}
+
+fn open(env: &JsValue) -> Result<App, SettingError> {
+    let env: &Env = env.unchecked_ref();
+    let missing = |name| move |_| SettingError { name, reason: "the binding is missing".to_owned() };
+    Ok(App {
+        settings: Settings::read(&|name| env.var(name).ok().map(|value| value.to_string()))?,
+        clock: Box::new(WorkerClock),
+        random: Box::new(WorkerRandom),
+        db: Box::new(database::D1(env.d1("DB").map_err(missing("DB"))?)),
+        hot: Box::new(hot_tokens::Kv(env.kv("TOKENS").map_err(missing("TOKENS"))?)),
+        log: Box::new(WorkerLog),
+        memory: RefCell::new(Memory::default()),
+    })
+}
+
+struct WorkerClock;
+
+impl Clock for WorkerClock {
+    fn now(&self) -> Timestamp {
+        // Milliseconds fit an i64 for 292 million years.
+        #[expect(clippy::cast_possible_truncation, reason = "whole seconds are wanted")]
+        Timestamp((js_sys::Date::now() / 1000.0) as i64)
+    }
+}
+
+struct WorkerRandom;
+
+impl Random for WorkerRandom {
+    /// `crypto.getRandomValues` cannot fail for buffers of our size; if it did, guessable secrets would be worse than
+    /// the end of the request.
+    fn fill(&self, bytes: &mut [u8]) {
+        if getrandom::fill(bytes).is_err() {
+            wasm_bindgen::throw_str("no randomness");
+        }
+    }
+}
+
+struct WorkerLog;
+
+impl Log for WorkerLog {
+    fn line(&self, line: Value) {
+        console_log!("{line}");
+    }
+}

@@ -1,0 +1,88 @@
+//! The RPC method of the Worker's entrypoint: `env.AUTH.validate(authorization, options)`.
+
+use http::StatusCode;
+use js_sys::{JSON, Object, Reflect};
+use serde_json::{Map, Value, json};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::app;
+use crate::endpoints::validate::{self, Demands};
+use crate::endpoints::{Response, respond};
+use crate::protocol::error::OAuthError;
+
+/// Validates an `Authorization` header. Never throws, and resolves to `{status, headers, body}`, equal to what
+/// `/validate/` would have answered. Both arguments are taken as they come: a typed one would trap on a wrong type.
+#[wasm_bindgen]
+pub async fn validate(authorization: JsValue, options: JsValue) -> JsValue {
+    to_js(&answer(&authorization, &options).await)
+}
+
+async fn answer(authorization: &JsValue, options: &JsValue) -> Response {
+    let app = match app() {
+        Ok(app) => app,
+        Err(error) => {
+            return respond::oauth_with_status(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                &error.to_string(),
+            );
+        }
+    };
+    let mut response = match (read_authorization(authorization), read_options(options)) {
+        (Ok(authorization), Ok(demands)) => validate::answer(authorization.as_deref(), &demands, &app).await,
+        (Err(error), _) | (_, Err(error)) => respond::bearer_error(&error, None),
+    };
+    crate::router::note_refusal("RPC", "validate", &mut response, &app);
+    response
+}
+
+fn read_authorization(value: &JsValue) -> Result<Option<String>, OAuthError> {
+    if value.is_null() || value.is_undefined() {
+        return Ok(None);
+    }
+    value.as_string().map(Some).ok_or_else(|| OAuthError::invalid_request("authorization must be a string"))
+}
+
+/// A name that nobody knows could be a check that is not made.
+fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
+    if value.is_null() || value.is_undefined() {
+        return Ok(Demands::default());
+    }
+    let refused = |what: &'static str| OAuthError::invalid_request(what);
+    let object = value.dyn_ref::<Object>().ok_or_else(|| refused("options must be an object"))?;
+    let mut demands = Demands::default();
+    for name in Object::keys(object).iter() {
+        let value = Reflect::get(object, &name).map_err(|_| refused("options cannot be read"))?;
+        if value.is_undefined() {
+            continue;
+        }
+        let text = || value.as_string().ok_or_else(|| refused("an option that must be a string is none"));
+        let flag =
+            || value.as_bool().ok_or_else(|| refused("an option that must be true or false is neither"));
+        match name.as_string().unwrap_or_default().as_str() {
+            "scope" => demands.scope = Some(text()?),
+            "any_scope" => demands.any_scope = Some(text()?),
+            "read_write" => demands.read_write = flag()?,
+            "fresh" => demands.fresh = flag()?,
+            "audience" => demands.audience = Some(text()?),
+            "method" => demands.method = Some(text()?),
+            // They describe the original request for signed requests; a Bearer token does not depend on them.
+            "url" | "body" => drop(text()?),
+            _ => return Err(refused("options has a name that is not known here")),
+        }
+    }
+    Ok(demands)
+}
+
+fn to_js(response: &Response) -> JsValue {
+    let headers: Map<String, Value> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    let body: Value = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
+    let answer = json!({"status": response.status().as_u16(), "headers": headers, "body": body});
+    // Our own JSON parses; should it ever not, `undefined` is no 200.
+    JSON::parse(&answer.to_string()).unwrap_or(JsValue::UNDEFINED)
+}

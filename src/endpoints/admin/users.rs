@@ -1,0 +1,148 @@
+//! `/admin/api/users`.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{AdminError, Page, TRIES, authorized, merge_patch, refuse_changes};
+use crate::app::App;
+use crate::crypto::random_bytes;
+use crate::endpoints::body::json_object;
+use crate::endpoints::sign_up::{name_taken, store};
+use crate::endpoints::{Call, Response, respond};
+use crate::model::fields::Fields;
+use crate::model::user::{NewUser, Profile, User, required_password};
+use crate::model::username;
+use crate::store::database::StoreError;
+use crate::store::users::{self, Changed};
+use crate::tokens::revoke;
+
+/// `POST /admin/api/users`
+pub async fn create(call: &Call<'_>) -> Response {
+    authorized(call, async || {
+        let new_user = NewUser::from_operator(Fields::new(json_object(call.request)?))?;
+        match store(new_user, call.app).await.map_err(StoreError)? {
+            Some(user) => Ok(respond::json(StatusCode::CREATED, &user.to_json())),
+            None => Err(AdminError::Taken(name_taken())),
+        }
+    })
+    .await
+}
+
+/// `GET /admin/api/users`, in the order of their names; `search` is the beginning of a name or e-mail.
+pub async fn list(call: &Call<'_>) -> Response {
+    authorized(call, async || {
+        let page = Page::read(call)?;
+        // No key holds a NUL, so it can stand between key and id.
+        let after = page.after.as_deref().and_then(|cursor| cursor.split_once('\0'));
+        let found = users::list(after, page.search.as_deref(), page.limit, &*call.app.db).await?;
+        let last = found.last().map(|user| format!("{}\0{}", username::key(&user.profile.username), user.id));
+        let shown: Vec<Value> = found.iter().map(User::to_json).collect();
+        let body = json!({"users": shown, "next_cursor": page.next(found.len(), last)});
+        Ok(respond::json(StatusCode::OK, &body))
+    })
+    .await
+}
+
+/// `GET /admin/api/users/{username}`
+pub async fn read(call: &Call<'_>) -> Response {
+    authorized(call, async || Ok(respond::json(StatusCode::OK, &find(call).await?.to_json()))).await
+}
+
+/// `PATCH /admin/api/users/{username}` (RFC 7396). Disabling a user ends their tokens; a new e-mail is unverified unless
+/// the patch says otherwise.
+pub async fn change(call: &Call<'_>) -> Response {
+    authorized(call, async || {
+        let patch = json_object(call.request)?;
+        for _ in 0..TRIES {
+            let current = find(call).await?;
+            let profile = patched(&current, patch.clone())?;
+            if store_change(&current, &profile, call.app).await? {
+                let changed = User { profile, ..current };
+                return Ok(respond::json(StatusCode::OK, &changed.to_json()));
+            }
+        }
+        Err(AdminError::Conflict)
+    })
+    .await
+}
+
+/// `DELETE /admin/api/users/{username}`. Their tokens are ended first: should that fail, the user is still there to be
+/// deleted again.
+pub async fn delete(call: &Call<'_>) -> Response {
+    authorized(call, async || {
+        for _ in 0..TRIES {
+            let current = find(call).await?;
+            let disabled = Profile { is_active: false, ..current.profile.clone() };
+            if store_change(&current, &disabled, call.app).await? {
+                users::delete(&current.id, &*call.app.db).await?;
+                return Ok(respond::empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(AdminError::Conflict)
+    })
+    .await
+}
+
+/// `POST /admin/api/users/{username}/set-password`: ends all tokens of the user, too.
+pub async fn set_password(call: &Call<'_>) -> Response {
+    authorized(call, async || {
+        let app = call.app;
+        let user = find(call).await?;
+        let mut fields = Fields::new(json_object(call.request)?);
+        let password = required_password(&mut fields, &user.profile.username);
+        fields.finish()?;
+        let hash = password.map(|password| {
+            app.settings
+                .password_hasher
+                .hash(password.expose(), random_bytes(&*app.random))
+                .map_err(StoreError)
+        });
+        let hash = hash.transpose()?;
+        end_tokens(&user, hash.as_deref(), app).await
+    })
+    .await
+}
+
+/// `POST /admin/api/users/{username}/logout`: everywhere.
+pub async fn log_out(call: &Call<'_>) -> Response {
+    authorized(call, async || end_tokens(&find(call).await?, None, call.app).await).await
+}
+
+async fn end_tokens(user: &User, password_hash: Option<&str>, app: &App) -> Result<Response, AdminError> {
+    match revoke::end_user_tokens(&user.id, password_hash, app).await? {
+        true => Ok(respond::empty(StatusCode::NO_CONTENT)),
+        false => Err(AdminError::NotFound),
+    }
+}
+
+async fn find(call: &Call<'_>) -> Result<User, AdminError> {
+    users::find_by_username(call.capture(0), &*call.app.db).await?.ok_or(AdminError::NotFound)
+}
+
+/// Stores a change unless somebody else was faster, and ends the tokens of who is disabled.
+async fn store_change(current: &User, profile: &Profile, app: &App) -> Result<bool, AdminError> {
+    let ends_tokens = current.profile.is_active && !profile.is_active;
+    match users::update(current, profile, ends_tokens, &*app.db).await? {
+        Changed::Conflict => Ok(false),
+        Changed::NameTaken => Err(AdminError::Taken(name_taken())),
+        Changed::Yes { token_epoch } => {
+            // Also where they were disabled before: the mark may be what failed then.
+            if !profile.is_active {
+                revoke::mark_user(&current.id, token_epoch, app).await?;
+            }
+            Ok(true)
+        }
+    }
+}
+
+fn patched(current: &User, mut patch: Map<String, Value>) -> Result<Profile, AdminError> {
+    refuse_changes(&mut patch, &current.to_json(), &["id", "created_at", "last_login_at", "password"])?;
+    let says_verified = patch.contains_key("email_verified");
+    let mut fields = Fields::new(merge_patch(current.profile.to_json(), patch));
+    let mut profile = Profile::read(&mut fields);
+    fields.finish()?;
+    if profile.email != current.profile.email && !says_verified {
+        profile.email_verified = false;
+    }
+    Ok(profile)
+}

@@ -1,0 +1,56 @@
+//! Request bodies: forms under `/o/`, JSON for the operator, both for signing up.
+
+use http::header::CONTENT_TYPE;
+use serde_json::{Map, Value};
+
+use super::{Request, header};
+use crate::protocol::error::OAuthError;
+use crate::protocol::json;
+use crate::protocol::params::Params;
+
+/// What a body says that it is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MediaType {
+    Form,
+    Json,
+    Other,
+}
+
+/// Reads the media type without its parameters.
+pub fn media_type(request: &Request) -> MediaType {
+    let value = header(request, CONTENT_TYPE.as_str()).ok().flatten().unwrap_or("");
+    let media_type = value.split(';').next().unwrap_or("").trim();
+    if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        MediaType::Form
+    } else if media_type.eq_ignore_ascii_case("application/json") {
+        MediaType::Json
+    } else {
+        MediaType::Other
+    }
+}
+
+/// The parameters of a form. They belong in the body: in a URL they would be logged (RFC 6749 §2.3.1).
+///
+/// # Errors
+/// - `invalid_request`: the body is not a form, or a malformed one, or the URL has a query.
+pub fn form(request: &Request) -> Result<Params, OAuthError> {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(OAuthError::invalid_request("parameters belong in the body, not in the URL"));
+    }
+    if media_type(request) != MediaType::Form {
+        return Err(OAuthError::invalid_request("the body must be application/x-www-form-urlencoded"));
+    }
+    Ok(Params::parse(request.body())?)
+}
+
+/// The JSON object that an operator sends.
+///
+/// # Errors
+/// - `invalid_request`: the body is not a JSON object.
+pub fn json_object(request: &Request) -> Result<Map<String, Value>, OAuthError> {
+    if media_type(request) != MediaType::Json {
+        return Err(OAuthError::invalid_request("the body must be application/json"));
+    }
+    json::parse_object(request.body())
+        .map_err(|reason| OAuthError::invalid_request(format!("the body is not good JSON: {reason}")))
+}

@@ -1,0 +1,54 @@
+//! Cross-origin requests of front-ends (contract: only origins that an application lists, never credentials).
+
+use http::StatusCode;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue, ORIGIN, VARY,
+};
+
+use super::respond::{empty, set};
+use super::{Call, Response, header};
+use crate::store::applications;
+use crate::store::database::StoreError;
+
+/// Answers a preflight. It has no `client_id`: any application that lists the origin will do.
+pub async fn preflight(call: &Call<'_>, methods: &str) -> Response {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    set(&mut response, http::header::ALLOW, methods);
+    allow_origin(call, &mut response).await;
+    if response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, methods);
+        set(&mut response, ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type");
+        set(&mut response, ACCESS_CONTROL_MAX_AGE, "600");
+    }
+    response
+}
+
+/// Lets the front-end read the answer, if the request's own application lists its origin, or, where none is known, any.
+pub async fn allow_origin(call: &Call<'_>, response: &mut Response) {
+    response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+    let Ok(Some(origin)) = header(call.request, ORIGIN.as_str()) else {
+        return;
+    };
+    let requester = call.requester.borrow().clone();
+    let is_allowed = match requester {
+        Some(application) => application.allows_origin(origin),
+        // If the database does not answer, the browser has to wait for a better time.
+        None => any_allows(origin, call).await.unwrap_or(false),
+    };
+    if is_allowed {
+        set(response, ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        set(response, ACCESS_CONTROL_EXPOSE_HEADERS, "www-authenticate, retry-after, x-request-id");
+    }
+}
+
+async fn any_allows(origin: &str, call: &Call<'_>) -> Result<bool, StoreError> {
+    let app = call.app;
+    let remembered = app.memory.borrow().origin(origin, app.clock.now());
+    if let Some(is_allowed) = remembered {
+        return Ok(is_allowed);
+    }
+    let is_allowed = applications::any_allows_origin(origin, &*app.db).await?;
+    app.memory.borrow_mut().remember_origin(origin, is_allowed, app.clock.now());
+    Ok(is_allowed)
+}

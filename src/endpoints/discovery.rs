@@ -1,0 +1,44 @@
+//! Authorization server metadata (RFC 8414): only what works.
+
+use http::StatusCode;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, PRAGMA};
+use serde_json::json;
+
+use super::{Call, Response, issuer, respond, token};
+use crate::pages;
+
+const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
+
+/// `GET /.well-known/oauth-authorization-server`, and with the issuer's path behind it (RFC 8414 §3.1).
+pub async fn get(call: &Call<'_>) -> Response {
+    let issuer = match issuer(call.request, call.app) {
+        Ok(issuer) => issuer,
+        Err(error) => return pages::error::misconfigured(&error),
+    };
+    let path = call.app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
+    let asked = call.captures.join("/");
+    if !asked.is_empty() && asked != path.trim_start_matches('/') {
+        return respond::oauth_with_status(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is no issuer with this path",
+        );
+    }
+    let body = json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/o/token/"),
+        "revocation_endpoint": format!("{issuer}/o/revoke_token/"),
+        "introspection_endpoint": format!("{issuer}/o/introspect/"),
+        "scopes_supported": call.app.settings.scopes.iter().collect::<Vec<_>>(),
+        "response_types_supported": [],
+        "grant_types_supported": token::SUPPORTED.map(|grant_type| grant_type.as_str()),
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+    });
+    let mut response = respond::json(StatusCode::OK, &body);
+    response.headers_mut().remove(PRAGMA);
+    respond::set(&mut response, CACHE_CONTROL, "public, max-age=300");
+    respond::set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    response
+}

@@ -1,0 +1,171 @@
+//! Token introspection (RFC 7662). It asks the database, so it knows of a revocation at once.
+
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use serde_json::{Value, json};
+
+use super::body::form;
+use super::{Call, Response, client_auth, header, respond};
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::grants::GrantError;
+use crate::grants::client::{AuthenticatedClient, unproven};
+use crate::model::family::Family;
+use crate::model::id::ApplicationId;
+use crate::model::scope::Scope;
+use crate::model::time::Timestamp;
+use crate::protocol::authorization::{self, Credentials};
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+use crate::store::families;
+use crate::tokens::find::{self, Found};
+use crate::tokens::record::TokenRecord;
+use crate::tokens::token::{AccessToken, RefreshToken};
+
+const SCOPE: &str = "introspection";
+
+/// `POST /o/introspect/`
+pub async fn post(call: &Call<'_>) -> Response {
+    let bearer =
+        match header(call.request, AUTHORIZATION.as_str()).map(|header| header.map(authorization::parse)) {
+            Ok(Some(Ok(Credentials::Bearer(token)))) => Some(token),
+            _ => None,
+        };
+    let answer = match &bearer {
+        Some(token) => match check_bearer(token, call.app).await {
+            Ok(()) => for_bearer(call).await,
+            Err(error) => return respond::bearer_error(&error, Some(SCOPE)),
+        },
+        None => for_client(call).await,
+    };
+    match answer {
+        Ok(body) => respond::json(StatusCode::OK, &body),
+        Err(error) => respond::error(&error),
+    }
+}
+
+/// The body for a good access token; `/validate/` answers the same.
+pub fn active(record: &TokenRecord) -> Value {
+    let mut body = json!({
+        "active": true,
+        "scope": record.scope,
+        "client_id": record.client_id,
+        "token_type": "Bearer",
+        "exp": record.exp.0,
+        "iat": record.iat.0,
+    });
+    // A token of client credentials has no subject: a `client_id` there could pass for a user (RFC 9700 §4.15).
+    if let (Value::Object(body), Some(user)) = (&mut body, &record.user) {
+        body.insert("username".to_owned(), user.username.as_str().into());
+        body.insert("sub".to_owned(), user.id.as_str().into());
+    }
+    body
+}
+
+/// The caller brings a Bearer token with the scope `introspection`.
+async fn check_bearer(token: &Secret, app: &App) -> Result<(), OAuthError> {
+    let invalid =
+        || OAuthError::new(ErrorCode::InvalidToken, "the access token is invalid, expired or revoked");
+    let token = AccessToken::parse(token.expose(), &app.settings.keys).ok_or_else(invalid)?;
+    match find::find(&token, false, app.clock.now(), app).await? {
+        Found::Refused(reason) => Err(invalid().because(reason)),
+        Found::Good(record) if Scope::from_stored(&record.scope).contains(SCOPE) => Ok(()),
+        Found::Good(_) => {
+            Err(OAuthError::new(ErrorCode::InsufficientScope, "the access token lacks a scope"))
+        }
+    }
+}
+
+async fn for_bearer(call: &Call<'_>) -> Result<Value, OAuthError> {
+    let params = form(call.request)?;
+    let Some(token) = Asked::parse(&params, call.app)? else {
+        return Ok(inactive());
+    };
+    let family = families::find(&token.holder().family, &*call.app.db).await?;
+    Ok(token.describe(family.as_ref(), None, call.app.clock.now()))
+}
+
+/// The caller is a confidential client.
+async fn for_client(call: &Call<'_>) -> Result<Value, OAuthError> {
+    let params = form(call.request)?;
+    let token = Asked::parse(&params, call.app)?;
+    client_auth::with_client(call, &params, async |client| match &token {
+        _ if client.application().is_public() => Err(unproven("a public client cannot introspect").into()),
+        Some(token) => describe_to(&client, token, call.app).await,
+        None => Ok(inactive()),
+    })
+    .await
+}
+
+async fn describe_to(client: &AuthenticatedClient, token: &Asked, app: &App) -> Result<Value, GrantError> {
+    let caller = client.application();
+    let (family, caller_is_current) = families::find_for(&token.holder().family, caller, &*app.db).await?;
+    if !caller_is_current {
+        return Err(GrantError::StaleApplication);
+    }
+    Ok(token.describe(family.as_ref(), Some(caller.id), app.clock.now()))
+}
+
+/// The token that is asked about, if it bears our MAC.
+enum Asked {
+    Access(AccessToken),
+    Refresh(RefreshToken),
+}
+
+impl Asked {
+    fn parse(params: &Params, app: &App) -> Result<Option<Self>, OAuthError> {
+        let (token, keys) = (params.required("token")?, &app.settings.keys);
+        Ok(AccessToken::parse(token, keys)
+            .map(Self::Access)
+            .or_else(|| RefreshToken::parse(token, keys).map(Self::Refresh)))
+    }
+
+    fn holder(&self) -> &crate::tokens::token::Holder {
+        match self {
+            Self::Access(token) => token.holder(),
+            Self::Refresh(token) => token.holder(),
+        }
+    }
+
+    /// A refresh token is active for its own application only: an API that asks about whatever it was handed must not
+    /// take one for an access token.
+    fn describe(&self, family: Option<&Family>, caller: Option<ApplicationId>, now: Timestamp) -> Value {
+        match (self, family) {
+            (Self::Access(token), _) => match find::good_record(family, &token.digest(), now) {
+                Ok(record) => active(&record),
+                Err(_) => inactive(),
+            },
+            (Self::Refresh(token), Some(family)) if caller == Some(family.application.id) => {
+                active_refresh_token(token, family, now).unwrap_or_else(inactive)
+            }
+            (Self::Refresh(_), _) => inactive(),
+        }
+    }
+}
+
+fn active_refresh_token(token: &RefreshToken, family: &Family, now: Timestamp) -> Option<Value> {
+    let live = family.check_live().ok()?;
+    let refresh = family.refresh.as_ref().filter(|refresh| refresh.digest == token.digest())?;
+    if refresh.is_expired(now) {
+        return None;
+    }
+    let mut body = json!({
+        "active": true,
+        "scope": family.scope.to_string(),
+        "client_id": live.application.client_id,
+    });
+    if let Value::Object(body) = &mut body {
+        if let Some(at) = refresh.expires_at {
+            body.insert("exp".to_owned(), at.0.into());
+        }
+        if let Some((user, now)) = live.user {
+            body.insert("username".to_owned(), now.username.as_str().into());
+            body.insert("sub".to_owned(), user.id.to_string().into());
+        }
+    }
+    Some(body)
+}
+
+fn inactive() -> Value {
+    json!({"active": false})
+}

@@ -1,0 +1,79 @@
+//! For programs: one file for each endpoint, HTTP request in, HTTP response out.
+
+pub mod admin;
+pub mod body;
+pub mod client_auth;
+pub mod cors;
+pub mod discovery;
+pub mod introspect;
+pub mod respond;
+pub mod revoke_token;
+pub mod sign_up;
+pub mod token;
+pub mod validate;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::app::App;
+use crate::model::application::Application;
+use crate::protocol::error::OAuthError;
+use crate::protocol::uri::{host_without_port, is_loopback};
+use crate::settings::SettingError;
+
+pub type Request = http::Request<Vec<u8>>;
+pub type Response = http::Response<Vec<u8>>;
+
+/// One request on its way through an endpoint.
+pub struct Call<'a> {
+    pub request: &'a Request,
+    pub app: &'a App,
+    /// What stands in the path where the route has a `{}`, decoded.
+    pub captures: Vec<String>,
+    /// The application that the request comes from, as soon as it is known: its origins decide about CORS.
+    pub requester: RefCell<Option<Rc<Application>>>,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(request: &'a Request, app: &'a App, captures: Vec<String>) -> Self {
+        Self { request, app, captures, requester: RefCell::new(None) }
+    }
+
+    pub fn capture(&self, index: usize) -> &str {
+        self.captures.get(index).map_or("", String::as_str)
+    }
+}
+
+/// Who this server says that it is: the setting, or on loopback the request's own origin.
+///
+/// # Errors
+/// `ISSUER` is missing, and the request is for another host: no `Host` header may decide.
+pub fn issuer(request: &Request, app: &App) -> Result<String, SettingError> {
+    if let Some(issuer) = &app.settings.issuer {
+        return Ok(issuer.as_str().to_owned());
+    }
+    let uri = request.uri();
+    match uri.authority() {
+        Some(authority) if is_loopback(host_without_port(authority.as_str())) => {
+            Ok(format!("{}://{authority}", uri.scheme_str().unwrap_or("http")))
+        }
+        _ => Err(SettingError {
+            name: "ISSUER",
+            reason: "it is missing, and the request is not for a loopback host".to_owned(),
+        }),
+    }
+}
+
+/// A header that stands at most once.
+///
+/// # Errors
+/// - `invalid_request`: it stands twice, or is not text.
+pub fn header<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, OAuthError> {
+    let refused = || OAuthError::invalid_request(format!("the header {name} came twice or is not text"));
+    let mut values = request.headers().get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| refused()),
+        (Some(_), Some(_)) => Err(refused()),
+    }
+}

@@ -1,0 +1,53 @@
+//! Token revocation (RFC 7009).
+
+use http::StatusCode;
+
+use super::body::form;
+use super::{Call, Response, client_auth, respond};
+use crate::grants::GrantError;
+use crate::grants::client::AuthenticatedClient;
+use crate::protocol::error::OAuthError;
+use crate::store::families;
+use crate::tokens::revoke;
+use crate::tokens::token::{AccessToken, Holder, RefreshToken};
+
+/// `POST /o/revoke_token/`: 200 for tokens that nobody knows, too (RFC 7009 §2.2).
+pub async fn post(call: &Call<'_>) -> Response {
+    match revoke(call).await {
+        Ok(()) => respond::empty(StatusCode::OK),
+        Err(error) => respond::error(&error),
+    }
+}
+
+async fn revoke(call: &Call<'_>) -> Result<(), OAuthError> {
+    let params = form(call.request)?;
+    let token = params.required("token")?;
+    // Either kind says whose it is, so `token_type_hint` cannot help.
+    let keys = &call.app.settings.keys;
+    let holder = AccessToken::parse(token, keys)
+        .map(|token| *token.holder())
+        .or_else(|| RefreshToken::parse(token, keys).map(|token| *token.holder()));
+    client_auth::with_client(call, &params, async |client| match &holder {
+        Some(holder) => end(holder, &client, call).await,
+        None => Ok(()),
+    })
+    .await
+}
+
+/// Ends the family, whichever of its tokens was presented; only for the application that it belongs to (RFC 7009 §2.1).
+async fn end(holder: &Holder, client: &AuthenticatedClient, call: &Call<'_>) -> Result<(), GrantError> {
+    let (app, application) = (call.app, client.application());
+    if holder.application != application.id {
+        return Err(OAuthError::invalid_grant("token was issued to another application").into());
+    }
+    let now = app.clock.now();
+    let keep = app.settings.access_token_lifetime;
+    let ended = families::end_for(&holder.family, application, keep, now, &*app.db).await?;
+    if !ended.caller_is_current {
+        return Err(GrantError::StaleApplication);
+    }
+    if ended.owner == Some(application.id) {
+        revoke::mark_family(&holder.family, now, app).await.map_err(OAuthError::from)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Signing up, in the shapes of Django REST framework.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::body::{MediaType, media_type};
+use super::{Call, Response, respond};
+use crate::app::App;
+use crate::crypto::random_bytes;
+use crate::model::fields::{FieldErrors, Fields};
+use crate::model::id::UserId;
+use crate::model::user::{NewUser, User};
+use crate::protocol::json;
+use crate::protocol::params::Params;
+use crate::store::users;
+
+/// `POST /sign_up/`: JSON or a form.
+pub async fn post(call: &Call<'_>) -> Response {
+    let object = match media_type(call.request) {
+        MediaType::Json => {
+            json::parse_object(call.request.body()).map_err(|reason| format!("JSON parse error: {reason}."))
+        }
+        MediaType::Form => {
+            let params = Params::parse(call.request.body());
+            params.map(to_object).map_err(|error| format!("Form parse error: {error}."))
+        }
+        MediaType::Other => {
+            let detail =
+                "Unsupported media type: send application/json or application/x-www-form-urlencoded.";
+            return respond::drf_detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+        }
+    };
+    let object = match object {
+        Ok(object) => object,
+        Err(detail) => return respond::drf_detail(StatusCode::BAD_REQUEST, &detail),
+    };
+    let new_user = match NewUser::from_sign_up(Fields::new(object)) {
+        Ok(new_user) => new_user,
+        Err(errors) => return respond::drf_fields(&errors),
+    };
+    match store(new_user, call.app).await {
+        Ok(Some(user)) => respond::json(StatusCode::CREATED, &json!({"username": user.profile.username})),
+        Ok(None) => respond::drf_fields(&name_taken()),
+        Err(error) => {
+            let mut response = respond::drf_detail(StatusCode::SERVICE_UNAVAILABLE, "Try again in a moment.");
+            respond::set(&mut response, http::header::RETRY_AFTER, "2");
+            respond::because(&mut response, "temporarily_unavailable", error, true);
+            response
+        }
+    }
+}
+
+/// Makes a user with a fresh id and a slow hash of the password; none if the name is taken.
+///
+/// # Errors
+/// Why it could not be done now, for the operator's log.
+pub async fn store(new_user: NewUser, app: &App) -> Result<Option<User>, String> {
+    let hash = |password: crate::crypto::secret::Secret| {
+        app.settings.password_hasher.hash(password.expose(), random_bytes(&*app.random))
+    };
+    let user = User {
+        id: UserId::random(&*app.random),
+        profile: new_user.profile,
+        password_hash: new_user.password.map(hash).transpose()?,
+        token_epoch: 0,
+        created_at: app.clock.now(),
+        last_login_at: None,
+    };
+    let is_stored = users::insert(&user, &*app.db).await.map_err(|error| error.to_string())?;
+    Ok(is_stored.then_some(user))
+}
+
+pub fn name_taken() -> FieldErrors {
+    FieldErrors::one("username", "A user with that username already exists.")
+}
+
+/// In a form, an empty field that may be left out counts as left out, as everywhere; one that may not is blank.
+fn to_object(params: Params) -> Map<String, Value> {
+    params.into_pairs().into_iter().map(|(name, value)| (name, Value::from(value))).collect()
+}

@@ -1,0 +1,222 @@
+//! Validation of a forwarded `Authorization` header, over HTTP or RPC: is this token good, and good enough?
+
+use http::StatusCode;
+use http::header::{AUTHORIZATION, HeaderName};
+
+use super::introspect::active;
+use super::{Call, Request, Response, header, respond};
+use crate::app::App;
+use crate::crypto::encoding::header_text;
+use crate::model::scope::Scope;
+use crate::protocol::authorization::{self, Credentials};
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+use crate::tokens::find::{self, Found};
+use crate::tokens::record::TokenRecord;
+use crate::tokens::token::AccessToken;
+
+/// What the caller wants to know of a token.
+#[derive(Debug, Default)]
+pub struct Demands {
+    /// All of these.
+    pub scope: Option<String>,
+    /// At least one of these.
+    pub any_scope: Option<String>,
+    /// `read` for GET, HEAD and OPTIONS, else `write`.
+    pub read_write: bool,
+    /// Ask the database, not the caches.
+    pub fresh: bool,
+    pub audience: Option<String>,
+    /// The method of the original request.
+    pub method: Option<String>,
+}
+
+/// `/validate/`, by any method.
+pub async fn any(call: &Call<'_>) -> Response {
+    let query = Params::parse(call.request.uri().query().unwrap_or("").as_bytes());
+    let is_nginx = query.as_ref().is_ok_and(|query| query.optional("proxy") == Some("nginx"));
+    let demands = query.map_err(OAuthError::from).and_then(|query| Demands::read(&query, call.request));
+    let authorization = header(call.request, AUTHORIZATION.as_str());
+    let mut response = match (demands, authorization) {
+        (Ok(demands), Ok(authorization)) => answer(authorization, &demands, call.app).await,
+        (Err(error), _) | (_, Err(error)) => respond::bearer_error(&error, None),
+    };
+    // auth_request knows 401 and 403 only; a 503 it passes on as an error, which is right.
+    if is_nginx && response.status() == StatusCode::BAD_REQUEST {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
+    response
+}
+
+/// The answer to an `Authorization` header, the same for HTTP and RPC.
+pub async fn answer(authorization: Option<&str>, demands: &Demands, app: &App) -> Response {
+    // First of all: a check that was asked for in vain must show, whatever the token.
+    let needed = match demands.needed() {
+        Ok(needed) => needed,
+        Err(error) => return respond::bearer_error(&error, None),
+    };
+    let token = match authorization.map(bearer_token) {
+        None | Some(Ok(None)) => return respond::bearer_challenge(),
+        Some(Ok(Some(token))) => token,
+        Some(Err(error)) => return unlogged(respond::bearer_error(&error, None)),
+    };
+    let Some(token) = AccessToken::parse(&token, &app.settings.keys) else {
+        return unlogged(respond::bearer_error(&invalid_token("its form or MAC is wrong"), None));
+    };
+    match find::find(&token, demands.fresh, app.clock.now(), app).await {
+        Err(error) => respond::bearer_error(&error.into(), None),
+        Ok(Found::Refused(reason)) => respond::bearer_error(&invalid_token(reason), None),
+        Ok(Found::Good(record)) => match needed.check(&record) {
+            Ok(()) => good(&record),
+            Err((error, scope)) => respond::bearer_error(&error, Some(&scope)),
+        },
+    }
+}
+
+impl Demands {
+    /// Reads the query and the forwarded headers. A name that nobody knows could be a check that is not made.
+    fn read(query: &Params, request: &Request) -> Result<Self, OAuthError> {
+        for (name, value) in query.clone().into_pairs() {
+            match (name.as_str(), value.as_str()) {
+                ("scope" | "any_scope" | "audience", "") => {
+                    return Err(OAuthError::invalid_request(format!("{name} is empty")));
+                }
+                ("scope" | "any_scope" | "audience", _)
+                | ("read_write" | "fresh", "0" | "1")
+                | ("proxy", "nginx") => {}
+                ("read_write" | "fresh", _) => {
+                    return Err(OAuthError::invalid_request(format!("{name} must be 1")));
+                }
+                ("proxy", _) => return Err(OAuthError::invalid_request("proxy must be nginx")),
+                _ => {
+                    return Err(OAuthError::invalid_request(
+                        "the query has a parameter that is not known here",
+                    ));
+                }
+            }
+        }
+        check_forwarded(request)?;
+        let method = header(request, "x-forwarded-method")?;
+        Ok(Self {
+            scope: query.optional("scope").map(str::to_owned),
+            any_scope: query.optional("any_scope").map(str::to_owned),
+            read_write: query.optional("read_write") == Some("1"),
+            fresh: query.optional("fresh") == Some("1"),
+            audience: query.optional("audience").map(str::to_owned),
+            method: method.map(str::to_owned),
+        })
+    }
+
+    /// What the token's scope must hold.
+    fn needed(&self) -> Result<Needed, OAuthError> {
+        if self.audience.is_some() {
+            return Err(OAuthError::invalid_request("audience is not supported"));
+        }
+        let read = |name: &str, text: &Option<String>| match text.as_deref().map(Scope::parse) {
+            None => Ok(None),
+            Some(Ok(scope)) if !scope.is_empty() => Ok(Some(scope)),
+            Some(_) => Err(OAuthError::invalid_request(format!("{name} is empty or not a list of scopes"))),
+        };
+        let mut all = read("scope", &self.scope)?;
+        if self.read_write {
+            let scope = match self.method.as_deref() {
+                None | Some("") => {
+                    return Err(OAuthError::invalid_request("read_write needs X-Forwarded-Method"));
+                }
+                Some(method) if !is_method(method) => {
+                    return Err(OAuthError::invalid_request("X-Forwarded-Method is not one method"));
+                }
+                Some("GET" | "HEAD" | "OPTIONS") => "read",
+                Some(_) => "write",
+            };
+            let known = all.unwrap_or_default();
+            all = Some(known.iter().chain(Some(scope).filter(|scope| !known.contains(scope))).collect());
+        }
+        Ok(Needed { all, any: read("any_scope", &self.any_scope)? })
+    }
+}
+
+/// What a token's scope must hold.
+struct Needed {
+    all: Option<Scope>,
+    any: Option<Scope>,
+}
+
+impl Needed {
+    /// The error names what would have sufficed.
+    fn check(&self, record: &TokenRecord) -> Result<(), (OAuthError, String)> {
+        let held = Scope::from_stored(&record.scope);
+        let short = |scope: &Scope| {
+            let error = OAuthError::new(ErrorCode::InsufficientScope, "the access token lacks a scope");
+            Err((error, scope.to_string()))
+        };
+        match (&self.all, &self.any) {
+            (Some(all), _) if !held.contains_all(all) => short(all),
+            (_, Some(any)) if !held.contains_any(any) => short(any),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The token of a Bearer header, or of `Token`, as Django REST framework's clients send it; none if it is not for us.
+fn bearer_token(header: &str) -> Result<Option<String>, OAuthError> {
+    let bearer = match header.get(..6) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("token ") => {
+            format!("Bearer {}", header.get(6..).unwrap_or(""))
+        }
+        _ => header.to_owned(),
+    };
+    match authorization::parse(&bearer) {
+        Ok(Credentials::Bearer(token)) => Ok(Some(token.expose().to_owned())),
+        Ok(Credentials::Basic { .. } | Credentials::OtherScheme) => Ok(None),
+        Err(_) if header.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic")) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn good(record: &TokenRecord) -> Response {
+    let mut response = respond::json(StatusCode::OK, &active(record));
+    let mut set = |name: &'static str, value: &str| {
+        respond::set(&mut response, HeaderName::from_static(name), &header_text(value));
+    };
+    if let Some(user) = &record.user {
+        set("x-auth-subject", &user.id);
+        set("x-auth-username", &user.username);
+    }
+    set("x-auth-client-id", &record.client_id);
+    set("x-auth-scope", &record.scope);
+    set("x-auth-expires", &record.exp.0.to_string());
+    response
+}
+
+fn invalid_token(reason: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidToken, "the access token is invalid, expired or revoked")
+        .because(reason)
+}
+
+/// A refusal by form alone: a log line would cost more than it.
+fn unlogged(mut response: Response) -> Response {
+    if let Some(refusal) = response.extensions_mut().get_mut::<respond::Refusal>() {
+        refusal.is_logged = false;
+    }
+    response
+}
+
+/// What the proxy tells of the original request must stand once: a second value is the caller's own.
+fn check_forwarded(request: &Request) -> Result<(), OAuthError> {
+    for name in ["x-forwarded-method", "x-forwarded-proto", "x-forwarded-host"] {
+        if header(request, name)?.is_some_and(|value| value.contains(',')) {
+            return Err(OAuthError::invalid_request(format!("{name} came twice")));
+        }
+    }
+    for name in ["x-forwarded-uri", "x-original-url"] {
+        if header(request, name)?.is_some_and(|value| value.contains(", ")) {
+            return Err(OAuthError::invalid_request(format!("{name} came twice")));
+        }
+    }
+    Ok(())
+}
+
+fn is_method(text: &str) -> bool {
+    http::Method::from_bytes(text.as_bytes()).is_ok()
+}

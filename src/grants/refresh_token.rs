@@ -1,0 +1,136 @@
+//! The refresh token grant (RFC 6749 §6), with rotation and detection of reuse (RFC 9700 §4.14.2), in which a lost
+//! response is no logout: within the grace, a repetition is answered the identical pair.
+
+use super::GrantError;
+use super::client::AuthenticatedClient;
+use crate::app::App;
+use crate::crypto::random_bytes;
+use crate::model::family::{Family, Rotation, RotationNonce};
+use crate::model::scope::Scope;
+use crate::model::time::Timestamp;
+use crate::protocol::error::OAuthError;
+use crate::protocol::grant_type::GrantType;
+use crate::protocol::params::Params;
+use crate::store::families::{self, NewAccess, NewRefresh, Replacement};
+use crate::tokens::mint::{Pair, TokenResponse, announce_refresh, derive_pair, refresh_expiry};
+use crate::tokens::revoke;
+use crate::tokens::token::RefreshToken;
+
+/// Exchanges a refresh token for a new pair.
+///
+/// # Errors
+/// - `invalid_request`: `refresh_token` is missing.
+/// - `invalid_grant`: it is not one of this application's, or it has expired, ended or been replaced. One that was replaced
+///   longer ago than the grace, or whose successor was presented, ends its family.
+/// - `invalid_scope`: `scope` asks for more than was granted.
+/// - `unauthorized_client`: the application is not registered for the grant.
+pub async fn exchange(
+    params: &Params,
+    client: &AuthenticatedClient,
+    app: &App,
+) -> Result<TokenResponse, GrantError> {
+    let now = app.clock.now();
+    let application = client.application();
+    application.check_grant_type(GrantType::RefreshToken)?;
+    let presented = RefreshToken::parse(params.required("refresh_token")?, &app.settings.keys)
+        .ok_or_else(|| invalid("it is not a refresh token of this server"))?;
+    if presented.holder().application != application.id {
+        return Err(invalid("it was issued to another application").into());
+    }
+    let scope = match params.optional("scope") {
+        Some(asked) => Some(narrow(asked, &presented, app).await?),
+        None => None,
+    };
+
+    let keys = app.settings.keys.first();
+    let nonce = RotationNonce::new(keys.id(), random_bytes(&*app.random));
+    let pair = derive_pair(&presented, &nonce, keys);
+    let rotates = app.settings.rotate_refresh_token || application.is_public();
+    let digest = if rotates { pair.refresh_token.digest() } else { presented.digest() };
+    let replacement = Replacement {
+        family: presented.holder().family,
+        application,
+        presented: &presented.digest(),
+        refresh: NewRefresh { digest, expires_at: refresh_expiry(now, app) },
+        nonce,
+        access: NewAccess {
+            digest: pair.access_token.digest(),
+            scope: scope.as_ref(),
+            expires_at: now + app.settings.access_token_lifetime,
+        },
+        grace: app.settings.refresh_token_grace,
+        rotates,
+    };
+    let refreshed = families::refresh(&replacement, now, &*app.db).await?;
+    if !refreshed.application_is_current {
+        return Err(GrantError::StaleApplication);
+    }
+    let family = refreshed.family.ok_or_else(|| invalid("the family is unknown"))?;
+    if !refreshed.replaced {
+        return repeat(presented, &family, now, app).await;
+    }
+    let live = family.check_live().map_err(invalid)?;
+    announce_refresh(&family, &live, &pair.access_token, now, app);
+    Ok(respond(pair, presented, rotates, &family, now))
+}
+
+/// The presented token is not the present one, or not to be replaced yet.
+async fn repeat(
+    presented: RefreshToken,
+    family: &Family,
+    now: Timestamp,
+    app: &App,
+) -> Result<TokenResponse, GrantError> {
+    family.check_live().map_err(invalid)?;
+    let refresh = family.refresh.as_ref().ok_or_else(|| invalid("the family has no refresh token"))?;
+    if refresh.is_expired(now) {
+        return Err(invalid("it has expired").into());
+    }
+    let is_present = refresh.digest == presented.digest();
+    let in_grace = |rotation: &&Rotation| {
+        rotation.previous_digest == presented.digest() && now < rotation.at + app.settings.refresh_token_grace
+    };
+    if let Some(rotation) = refresh.rotation.as_ref().filter(in_grace) {
+        let keys = app.settings.keys.find(rotation.nonce.key_id());
+        let pair = keys.map(|keys| derive_pair(&presented, &rotation.nonce, keys));
+        let pair = pair
+            .filter(|pair| pair.access_token.digest() == family.access.digest)
+            .ok_or_else(|| invalid("the key that derived its successor is gone"))?;
+        return Ok(respond(pair, presented, !is_present, family, now));
+    }
+    if !is_present && app.settings.refresh_token_reuse_protection {
+        revoke::end_family(&family.id, now, app).await.map_err(OAuthError::from)?;
+        return Err(invalid("it was replaced before: its family has been ended").into());
+    }
+    Err(invalid("it was replaced before").into())
+}
+
+/// The scope may be narrowed for one access token, never widened (RFC 6749 §6).
+async fn narrow(asked: &str, presented: &RefreshToken, app: &App) -> Result<Scope, GrantError> {
+    let asked = Scope::parse(asked)?;
+    let family = families::find(&presented.holder().family, &*app.db).await?;
+    let family = family.ok_or_else(|| invalid("the family is unknown"))?;
+    if asked.is_empty() || !family.scope.contains_all(&asked) {
+        return Err(OAuthError::invalid_scope("scope asks for more than was granted").into());
+    }
+    Ok(asked)
+}
+
+fn respond(
+    pair: Pair,
+    presented: RefreshToken,
+    rotates: bool,
+    family: &Family,
+    now: Timestamp,
+) -> TokenResponse {
+    TokenResponse {
+        access_token: pair.access_token,
+        expires_in: family.access.expires_at.remaining(now),
+        refresh_token: Some(if rotates { pair.refresh_token } else { presented }),
+        scope: family.access.scope.clone(),
+    }
+}
+
+fn invalid(reason: &'static str) -> OAuthError {
+    OAuthError::invalid_grant("refresh_token is invalid, expired, ended or already used").because(reason)
+}

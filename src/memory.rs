@@ -1,0 +1,149 @@
+//! What an isolate remembers from one request to the next: bounded, and data only.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+
+use crate::model::application::Application;
+use crate::model::family::TokenDigest;
+use crate::model::id::ApplicationId;
+use crate::model::time::{Lifetime, Timestamp};
+use crate::tokens::record::TokenRecord;
+
+/// How long an application, or the answer to a preflight, is believed without asking the database.
+const BELIEVED: Lifetime = Lifetime(10);
+
+pub struct Memory {
+    /// What was found of tokens that bear our MAC.
+    pub verdicts: Bounded<TokenDigest, Verdict>,
+    /// What this isolate itself has ended, by KV key: KV may not show it yet.
+    pub marks: Bounded<String, String>,
+    applications: Bounded<String, Believed<Rc<Application>>>,
+    origins: Bounded<String, Believed<bool>>,
+    /// Keyed digests of chosen client secrets that were seen to be right, by application.
+    proven_secrets: Bounded<ApplicationId, [u8; 32]>,
+}
+
+/// What was found of a token.
+#[derive(Clone)]
+pub enum Verdict {
+    Good {
+        record: Rc<TokenRecord>,
+        until: Timestamp,
+    },
+    /// And never good again: why, for the operator's log.
+    Refused(&'static str),
+}
+
+struct Believed<T> {
+    value: T,
+    until: Timestamp,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            verdicts: Bounded::new(10_000),
+            marks: Bounded::new(10_000),
+            applications: Bounded::new(1_000),
+            origins: Bounded::new(1_000),
+            proven_secrets: Bounded::new(1_000),
+        }
+    }
+}
+
+impl Memory {
+    pub fn application(&self, client_id: &str, now: Timestamp) -> Option<Rc<Application>> {
+        self.applications.get(client_id).filter(|known| known.until > now).map(|known| known.value.clone())
+    }
+
+    pub fn remember_application(&mut self, application: Rc<Application>, now: Timestamp) {
+        let client_id = application.client_id.clone();
+        self.applications.insert(client_id, Believed { value: application, until: now + BELIEVED });
+    }
+
+    pub fn forget_application(&mut self, client_id: &str) {
+        self.applications.remove(client_id);
+    }
+
+    pub fn origin(&self, origin: &str, now: Timestamp) -> Option<bool> {
+        self.origins.get(origin).filter(|known| known.until > now).map(|known| known.value)
+    }
+
+    pub fn remember_origin(&mut self, origin: &str, is_allowed: bool, now: Timestamp) {
+        self.origins.insert(origin.to_owned(), Believed { value: is_allowed, until: now + BELIEVED });
+    }
+
+    pub fn proven_secret(&self, application: &ApplicationId) -> Option<[u8; 32]> {
+        self.proven_secrets.get(application).copied()
+    }
+
+    pub fn remember_proven_secret(&mut self, application: ApplicationId, digest: [u8; 32]) {
+        self.proven_secrets.insert(application, digest);
+    }
+}
+
+/// A map that holds at most `capacity` entries: when the younger half is full, the older half is dropped.
+pub struct Bounded<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+    half: usize,
+}
+
+impl<K: Hash + Eq, V> Bounded<K, V> {
+    pub fn new(capacity: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), half: capacity / 2 }
+    }
+
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    pub fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.young.is_empty() && self.old.is_empty()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_map_keeps_the_youngest_half_at_least() {
+        let mut map = Bounded::new(10);
+        for n in 0..1000 {
+            map.insert(n, n);
+            assert!(map.len() <= 10);
+            for recent in (n - 4).max(0)..=n {
+                assert_eq!(map.get(&recent), Some(&recent));
+            }
+        }
+        map.insert(999, 7);
+        assert_eq!(map.get(&999), Some(&7));
+        map.remove(&999);
+        assert_eq!(map.get(&999), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! Usernames, and the key by which two that look alike are the same.
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
+
+/// In characters.
+const LONGEST: usize = 150;
+
+/// A name as its owner wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// 1 to 150 letters, digits and `@.+-_`, before and after compatibility normalization.
+    ///
+    /// # Errors
+    /// Says which rule it breaks, to the person who chose it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.chars().count() > LONGEST {
+            return Err("Use at most 150 characters.");
+        }
+        let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c));
+        if text.is_empty() || !is_plain(text) || !is_plain(&key(text)) {
+            return Err("Use letters, digits and @ . + - _ only.");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn key(&self) -> String {
+        key(&self.0)
+    }
+}
+
+/// NFKC and case-folded (Unicode's compatibility caseless matching, D146): what is compared.
+pub fn key(text: &str) -> String {
+    text.nfkd().default_case_fold().nfkd().default_case_fold().nfkc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_alike_has_one_key() {
+        for same in ["ALICE", "alice", "Ａlice", "ａｌｉｃｅ"] {
+            assert_eq!(key(same), "alice", "{same}");
+        }
+        assert_eq!(key("Straße"), key("STRASSE"));
+        assert_eq!(key("é"), key("e\u{301}"));
+        assert_ne!(key("alice"), key("alicé"));
+    }
+
+    #[test]
+    fn the_rules() {
+        for good in ["a", "ann@example.com", "Жанна", "x_1+2-3.4", &"é".repeat(150)] {
+            assert!(Username::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a b", "a/b", "a\0", "a\n", "½", "⑴", "<b>", &"a".repeat(151)] {
+            assert!(Username::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_its_own_key() {
+        for text in ["Straße", "ﬃ", "ǅ", "ΌΣΟΣ", "İstanbul"] {
+            assert_eq!(key(&key(text)), key(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The errors that the standards name (RFC 6749 §5.2, RFC 6750 §3.1).
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+/// A registered error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedTokenType,
+    InvalidScope,
+    InvalidToken,
+    InsufficientScope,
+    ServerError,
+    TemporarilyUnavailable,
+}
+
+impl ErrorCode {
+    /// The code as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+}
+
+/// An error that a standard names. `description` goes to the client; `cause` goes to the operator's log and nowhere else.
+#[derive(Debug)]
+pub struct OAuthError {
+    code: ErrorCode,
+    description: Cow<'static, str>,
+    cause: Option<Box<dyn Error>>,
+}
+
+impl OAuthError {
+    /// `description` is printable ASCII without `"` and `\` (RFC 6749 §5.2), and names the parameter at fault.
+    pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, description: description.into(), cause: None }
+    }
+
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    pub fn invalid_client(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::InvalidClient, description)
+    }
+
+    pub fn invalid_grant(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::InvalidGrant, description)
+    }
+
+    pub fn invalid_scope(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::InvalidScope, description)
+    }
+
+    pub fn temporarily_unavailable(cause: impl Error + 'static) -> Self {
+        Self::new(ErrorCode::TemporarilyUnavailable, "try again in a moment").because(cause)
+    }
+
+    /// Keeps for the operator's log what the client must not learn.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn Error>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Why, in full, for the operator's log.
+    pub fn detail(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{}: {cause}", self.description),
+            None => self.description.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.description)
+    }
+}
+
+impl Error for OAuthError {}

@@ -1,0 +1,8 @@
+//! What the RFCs define: parameters, error codes, credentials, URIs. Pure functions, no I/O.
+
+pub mod authorization;
+pub mod error;
+pub mod grant_type;
+pub mod json;
+pub mod params;
+pub mod uri;

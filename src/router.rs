@@ -1,0 +1,286 @@
+//! Every route in one table.
+
+use std::pin::Pin;
+
+use http::header::{ACCEPT, ALLOW, HeaderName};
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::app::App;
+use crate::crypto::encoding::base64url;
+use crate::crypto::random_bytes;
+use crate::endpoints::respond::{self, Refusal};
+use crate::endpoints::{Call, Request, Response, cors, issuer};
+use crate::endpoints::{admin, discovery, introspect, revoke_token, sign_up, token, validate};
+use crate::pages;
+use crate::protocol::params::decode_segment;
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Response> + 'a>>;
+type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
+
+/// A request body may be this long, in bytes.
+pub const LONGEST_BODY: usize = 64 * 1024;
+
+/// Stands among a request's extensions if its body was longer and has not been read.
+#[derive(Clone)]
+pub struct BodyTooLong;
+
+struct Route {
+    /// `{}` takes one segment, `{*}` all that follow. Every path answers with and without a slash at its end.
+    path: &'static str,
+    shape: Shape,
+    /// Front-ends call it from other origins.
+    cors: bool,
+    methods: &'static [(&'static str, Handler)],
+}
+
+/// What errors look like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    OAuth,
+    Drf,
+    Page,
+    /// The path, and whatever the method: it never reads the host, and any method will do.
+    Validation,
+}
+
+const fn route(path: &'static str, shape: Shape, methods: &'static [(&'static str, Handler)]) -> Route {
+    Route { path, shape, cors: false, methods }
+}
+
+const fn with_cors(route: Route) -> Route {
+    Route { cors: true, ..route }
+}
+
+const ROUTES: &[Route] = &[
+    route("/validate", Shape::Validation, &[("*", |call| Box::pin(validate::any(call)))]),
+    with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))])),
+    with_cors(route("/o/revoke_token", Shape::OAuth, &[("POST", |call| Box::pin(revoke_token::post(call)))])),
+    route("/o/introspect", Shape::OAuth, &[("POST", |call| Box::pin(introspect::post(call)))]),
+    with_cors(route("/sign_up", Shape::Drf, &[("POST", |call| Box::pin(sign_up::post(call)))])),
+    route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
+    route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
+    route(
+        "/admin/api/applications",
+        Shape::OAuth,
+        &[
+            ("GET", |call| Box::pin(admin::applications::list(call))),
+            ("POST", |call| Box::pin(admin::applications::create(call))),
+        ],
+    ),
+    route(
+        "/admin/api/applications/{}",
+        Shape::OAuth,
+        &[
+            ("GET", |call| Box::pin(admin::applications::read(call))),
+            ("PATCH", |call| Box::pin(admin::applications::change(call))),
+            ("DELETE", |call| Box::pin(admin::applications::delete(call))),
+        ],
+    ),
+    route(
+        "/admin/api/applications/{}/rotate-secret",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(admin::applications::rotate_secret(call)))],
+    ),
+    route(
+        "/admin/api/users",
+        Shape::OAuth,
+        &[
+            ("GET", |call| Box::pin(admin::users::list(call))),
+            ("POST", |call| Box::pin(admin::users::create(call))),
+        ],
+    ),
+    route(
+        "/admin/api/users/{}",
+        Shape::OAuth,
+        &[
+            ("GET", |call| Box::pin(admin::users::read(call))),
+            ("PATCH", |call| Box::pin(admin::users::change(call))),
+            ("DELETE", |call| Box::pin(admin::users::delete(call))),
+        ],
+    ),
+    route(
+        "/admin/api/users/{}/set-password",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(admin::users::set_password(call)))],
+    ),
+    route(
+        "/admin/api/users/{}/logout",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(admin::users::log_out(call)))],
+    ),
+    route("/admin/api/cleartokens", Shape::OAuth, &[("POST", |call| Box::pin(admin::tokens::clear(call)))]),
+    route("/", Shape::Page, &[("GET", |call| Box::pin(home(call)))]),
+];
+
+const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(call)))];
+
+/// Answers one request. A refusal gets an id, and a line in the operator's log under it.
+pub async fn handle(request: &Request, app: &App) -> Response {
+    let mut response = find_and_call(request, app).await;
+    if request.method() == Method::HEAD {
+        response.body_mut().clear();
+    }
+    note_refusal(request.method().as_str(), request.uri().path(), &mut response, app);
+    response
+}
+
+/// True if the handler of this request reads its body.
+pub fn reads_body(method: &Method, path: &str) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+        && !path.trim_end_matches('/').ends_with("/validate")
+}
+
+async fn find_and_call(request: &Request, app: &App) -> Response {
+    let path = request.uri().path();
+    let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
+    // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
+    let path = match path.strip_prefix(prefix) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let found = ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)));
+    let Some((route, captures)) = found else {
+        return not_found(request);
+    };
+    let call = Call::new(request, app, captures);
+    let mut response = call_route(route, &call).await;
+    if route.cors && request.method() != Method::OPTIONS {
+        cors::allow_origin(&call, &mut response).await;
+    }
+    response
+}
+
+async fn call_route(route: &Route, call: &Call<'_>) -> Response {
+    if route.shape != Shape::Validation
+        && let Err(error) = issuer(call.request, call.app)
+    {
+        call.app.log.line(json!({"level": "error", "event": "bad_setting", "detail": error.to_string()}));
+        return pages::error::misconfigured(&error);
+    }
+    let method = match call.request.method().as_str() {
+        "HEAD" => "GET",
+        other => other,
+    };
+    if route.cors && method == "OPTIONS" {
+        return cors::preflight(call, &allowed(route)).await;
+    }
+    let handler = route.methods.iter().find(|(known, _)| *known == method || *known == "*");
+    let Some((_, handler)) = handler else {
+        let mut response =
+            refuse(route.shape, StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here");
+        respond::set(&mut response, ALLOW, &allowed(route));
+        return response;
+    };
+    if call.request.body().len() > LONGEST_BODY || call.request.extensions().get::<BodyTooLong>().is_some() {
+        return refuse(route.shape, StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 65536 bytes");
+    }
+    handler(call).await
+}
+
+async fn home(call: &Call<'_>) -> Response {
+    match issuer(call.request, call.app) {
+        Ok(issuer) => pages::home::show(&issuer),
+        Err(error) => pages::error::misconfigured(&error),
+    }
+}
+
+/// The captured segments, decoded, if the path fits the pattern.
+fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let mut captures = Vec::new();
+    let path = path.strip_prefix('/')?;
+    let mut path = path.strip_suffix('/').unwrap_or(path).split('/');
+    for expected in pattern.strip_prefix('/')?.split('/') {
+        if expected == "{*}" {
+            for segment in path {
+                captures.push(decode_segment(segment).ok()?);
+            }
+            return Some(captures);
+        }
+        let segment = path.next()?;
+        match expected {
+            "{}" if segment.is_empty() => return None,
+            "{}" => captures.push(decode_segment(segment).ok()?),
+            _ if expected == segment => {}
+            _ => return None,
+        }
+    }
+    path.next().is_none().then_some(captures)
+}
+
+fn allowed(route: &Route) -> String {
+    let mut methods: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    if route.cors {
+        methods.push("OPTIONS");
+    }
+    methods.join(", ")
+}
+
+fn refuse(shape: Shape, status: StatusCode, description: &'static str) -> Response {
+    match shape {
+        Shape::OAuth | Shape::Validation | Shape::Page => {
+            respond::oauth_with_status(status, "invalid_request", description)
+        }
+        Shape::Drf => respond::drf_detail(status, description),
+    }
+}
+
+/// JSON for programs that say so, else a page.
+fn not_found(request: &Request) -> Response {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+    if accept.contains("application/json") {
+        respond::oauth_with_status(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+    } else {
+        pages::error::not_found()
+    }
+}
+
+/// If this is a refusal: the client learns the standard error and an id; the operator finds under that id what the
+/// matter was.
+pub fn note_refusal(method: &str, path: &str, response: &mut Response, app: &App) {
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        return;
+    }
+    let refusal = response.extensions().get::<Refusal>().cloned();
+    let is_logged = refusal.as_ref().is_some_and(|refusal| refusal.is_logged);
+    let id = match is_logged {
+        true => base64url(&random_bytes::<12>(&*app.random)),
+        false => "unlogged".to_owned(),
+    };
+    respond::set(response, HeaderName::from_static("x-request-id"), &id);
+    if let Some(refusal) = refusal.filter(|refusal| refusal.is_logged) {
+        app.log.line(json!({
+            "level": if response.status().is_server_error() { "error" } else { "info" },
+            "event": "refused",
+            "request_id": id,
+            "method": method,
+            "path": path,
+            "status": response.status().as_u16(),
+            "error": refusal.error,
+            "detail": refusal.detail,
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_fit_with_and_without_a_slash_at_the_end() {
+        assert_eq!(captures("/o/token", "/o/token"), Some(vec![]));
+        assert_eq!(captures("/o/token", "/o/token/"), Some(vec![]));
+        assert_eq!(captures("/o/token", "/o/token//"), None);
+        assert_eq!(captures("/o/token", "/o"), None);
+        assert_eq!(captures("/", "/"), Some(vec![]));
+        assert_eq!(captures("/", ""), None);
+        assert_eq!(captures("/a/{}/b", "/a/x%2Fy+z/b/"), Some(vec!["x/y+z".to_owned()]));
+        assert_eq!(captures("/a/{}/b", "/a//b"), None);
+        assert_eq!(captures("/a/{}", "/a/%ff"), None);
+        assert_eq!(captures("/w/{*}", "/w"), Some(vec![]));
+        assert_eq!(captures("/w/{*}", "/w/a/b"), Some(vec!["a".to_owned(), "b".to_owned()]));
+    }
+}

@@ -1,0 +1,252 @@
+//! Settings: read once in an isolate, typed, with units. A bad value is an error that names the setting; nothing is
+//! silently defaulted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::crypto::keys::KeyRing;
+use crate::crypto::password_hash::PasswordHasher;
+use crate::crypto::secret::Secret;
+use crate::model::scope::{BUILT_IN, Scope};
+use crate::model::time::Lifetime;
+use crate::protocol::uri::Issuer;
+
+#[derive(Debug)]
+pub struct Settings {
+    /// None: the request's origin, on loopback only.
+    pub issuer: Option<Issuer>,
+    pub scopes: Scope,
+    pub default_scopes: Scope,
+    pub access_token_lifetime: Lifetime,
+    /// Counted from the last refresh; none: never expires.
+    pub refresh_token_lifetime: Option<Lifetime>,
+    pub refresh_token_grace: Lifetime,
+    pub rotate_refresh_token: bool,
+    pub refresh_token_reuse_protection: bool,
+    pub password_hasher: PasswordHasher,
+    /// How long an isolate remembers that a token was good; 0: not at all.
+    pub validation_cache: Lifetime,
+    pub admin_token: Secret,
+    pub keys: KeyRing,
+}
+
+/// A setting has a value that cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettingError {
+    pub name: &'static str,
+    /// Never quotes the value: it may be a secret.
+    pub reason: String,
+}
+
+const DEFAULT_SCOPES: &str =
+    r#"{"read": "Read your data", "write": "Change your data", "groups": "See your groups"}"#;
+
+/// Ten years: what no lifetime needs to exceed.
+const LONGEST_SECONDS: i64 = 315_360_000;
+
+impl Settings {
+    /// Reads all settings. `variable` knows plain variables and secrets by name.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        let read = Reader { variable };
+        let scopes = read.scopes()?;
+        let refresh_token_lifetime =
+            read.number("REFRESH_TOKEN_EXPIRE_SECONDS", 2_592_000, 0, LONGEST_SECONDS)?;
+        Ok(Self {
+            issuer: read.issuer()?,
+            default_scopes: read.default_scopes(&scopes)?,
+            scopes,
+            access_token_lifetime: Lifetime(read.number(
+                "ACCESS_TOKEN_EXPIRE_SECONDS",
+                36_000,
+                1,
+                LONGEST_SECONDS,
+            )?),
+            refresh_token_lifetime: Some(Lifetime(refresh_token_lifetime))
+                .filter(|lifetime| lifetime.seconds() > 0),
+            refresh_token_grace: Lifetime(read.number(
+                "REFRESH_TOKEN_GRACE_PERIOD_SECONDS",
+                60,
+                0,
+                86_400,
+            )?),
+            rotate_refresh_token: read.number("ROTATE_REFRESH_TOKEN", true, false, true)?,
+            refresh_token_reuse_protection: read.number(
+                "REFRESH_TOKEN_REUSE_PROTECTION",
+                true,
+                false,
+                true,
+            )?,
+            password_hasher: read.password_hasher()?,
+            validation_cache: Lifetime(read.number("VALIDATION_CACHE_SECONDS", 10, 0, 3_600)?),
+            admin_token: read.admin_token()?,
+            keys: read.keys()?,
+        })
+    }
+}
+
+struct Reader<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Reader<'_> {
+    /// A number, or a truth value, within bounds.
+    fn number<T: FromStr + PartialOrd + fmt::Display>(
+        &self,
+        name: &'static str,
+        default: T,
+        least: T,
+        most: T,
+    ) -> Result<T, SettingError> {
+        let Some(text) = (self.variable)(name) else {
+            return Ok(default);
+        };
+        match text.trim().parse() {
+            Ok(value) if (&least..=&most).contains(&&value) => Ok(value),
+            _ => Err(SettingError { name, reason: format!("must be from {least} to {most}") }),
+        }
+    }
+
+    fn issuer(&self) -> Result<Option<Issuer>, SettingError> {
+        let name = "ISSUER";
+        let parse = |text: String| {
+            Issuer::parse(&text).map_err(|reason| SettingError { name, reason: reason.to_owned() })
+        };
+        (self.variable)(name).map(parse).transpose()
+    }
+
+    fn scopes(&self) -> Result<Scope, SettingError> {
+        let name = "SCOPES";
+        let error = |reason: &str| SettingError { name, reason: reason.to_owned() };
+        let text = (self.variable)(name).unwrap_or_else(|| DEFAULT_SCOPES.to_owned());
+        let Ok(Value::Object(described)) = serde_json::from_str(&text) else {
+            return Err(error("must be a JSON object: scope name to description"));
+        };
+        if described.is_empty() || described.values().any(|description| !description.is_string()) {
+            return Err(error("must give at least one scope a description"));
+        }
+        for token in described.keys() {
+            let is_one = Scope::parse(token).is_ok_and(|scope| scope.iter().eq([token.as_str()]));
+            if !is_one || BUILT_IN.contains(&token.as_str()) {
+                return Err(error(
+                    "has a name that cannot be a scope of its own (RFC 6749 section 3.3), or is built in",
+                ));
+            }
+        }
+        Ok(described.keys().map(String::as_str).collect())
+    }
+
+    fn default_scopes(&self, scopes: &Scope) -> Result<Scope, SettingError> {
+        let Some(text) = (self.variable)("DEFAULT_SCOPES") else {
+            return Ok(scopes.clone());
+        };
+        match Scope::parse(&text) {
+            Ok(default) if scopes.contains_all(&default) => Ok(default),
+            _ => Err(SettingError {
+                name: "DEFAULT_SCOPES",
+                reason: "must be names from SCOPES with spaces between them".to_owned(),
+            }),
+        }
+    }
+
+    fn password_hasher(&self) -> Result<PasswordHasher, SettingError> {
+        // Up to 64 MiB: an isolate has 128 for everything.
+        let memory = self.number("PASSWORD_HASH_MEMORY_KIB", 19_456, 8, 65_536)?;
+        let iterations = self.number("PASSWORD_HASH_ITERATIONS", 2, 1, 20)?;
+        PasswordHasher::new(memory, iterations)
+            .map_err(|reason| SettingError { name: "PASSWORD_HASH_MEMORY_KIB", reason })
+    }
+
+    fn admin_token(&self) -> Result<Secret, SettingError> {
+        match (self.variable)("ADMIN_TOKEN") {
+            Some(text) if text.len() >= 32 => Ok(Secret::new(text)),
+            Some(_) => Err(SettingError {
+                name: "ADMIN_TOKEN",
+                reason: "must have at least 32 characters".to_owned(),
+            }),
+            None => Err(SettingError { name: "ADMIN_TOKEN", reason: "is missing".to_owned() }),
+        }
+    }
+
+    fn keys(&self) -> Result<KeyRing, SettingError> {
+        let name = "MASTER_KEY";
+        match (self.variable)(name) {
+            Some(text) => KeyRing::parse(&text).map_err(|reason| SettingError { name, reason }),
+            None => Err(SettingError { name, reason: "is missing".to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the setting {} cannot be used: {}", self.name, self.reason)
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn read(name: &str, value: Option<&str>) -> Result<Settings, SettingError> {
+        Settings::read(&|asked| match asked {
+            _ if asked == name => value.map(str::to_owned),
+            "ADMIN_TOKEN" => Some("x".repeat(32)),
+            "MASTER_KEY" => Some(KEY.to_owned()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let settings = read("", None).unwrap();
+        assert_eq!(settings.scopes.to_string(), "read write groups");
+        assert_eq!(settings.default_scopes, settings.scopes);
+        assert_eq!(settings.access_token_lifetime, Lifetime(36_000));
+        assert_eq!(settings.refresh_token_lifetime, Some(Lifetime(2_592_000)));
+        assert_eq!(settings.refresh_token_grace, Lifetime(60));
+        assert!(settings.rotate_refresh_token && settings.refresh_token_reuse_protection);
+        assert_eq!(settings.validation_cache, Lifetime(10));
+        assert!(settings.issuer.is_none());
+        assert_eq!(read("REFRESH_TOKEN_EXPIRE_SECONDS", Some("0")).unwrap().refresh_token_lifetime, None);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_and_never_quoted() {
+        for (name, value) in [
+            ("ISSUER", Some("id.example")),
+            ("ISSUER", Some("")),
+            ("SCOPES", Some("read")),
+            ("SCOPES", Some("{}")),
+            ("SCOPES", Some(r#"{"a b": "x"}"#)),
+            ("SCOPES", Some(r#"{"openid": "x"}"#)),
+            ("SCOPES", Some(r#"{"read": 1}"#)),
+            ("DEFAULT_SCOPES", Some("read admin")),
+            ("ACCESS_TOKEN_EXPIRE_SECONDS", Some("0")),
+            ("ACCESS_TOKEN_EXPIRE_SECONDS", Some("")),
+            ("ACCESS_TOKEN_EXPIRE_SECONDS", Some("10h")),
+            ("REFRESH_TOKEN_EXPIRE_SECONDS", Some("-1")),
+            ("REFRESH_TOKEN_GRACE_PERIOD_SECONDS", Some("1e3")),
+            ("ROTATE_REFRESH_TOKEN", Some("yes")),
+            ("REFRESH_TOKEN_REUSE_PROTECTION", Some("1")),
+            ("PASSWORD_HASH_MEMORY_KIB", Some("1000000")),
+            ("PASSWORD_HASH_ITERATIONS", Some("0")),
+            ("VALIDATION_CACHE_SECONDS", Some("x")),
+            ("ADMIN_TOKEN", Some("short-secret")),
+            ("ADMIN_TOKEN", None),
+            ("MASTER_KEY", Some("bad-secret")),
+            ("MASTER_KEY", None),
+        ] {
+            let error = read(name, value).unwrap_err();
+            assert_eq!(error.name, name);
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

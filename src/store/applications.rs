@@ -1,0 +1,213 @@
+//! `applications` and `application_origins`.
+
+use super::database::{Database, Row, Statement, StoreError, outcome};
+use super::users::{DELETED_EPOCH, note_deleted};
+use crate::model::application::{Application, AuthMethod, ClientType, Registration, SecretHash};
+use crate::model::id::ApplicationId;
+use crate::model::scope::Scope;
+use crate::protocol::grant_type::GrantType;
+
+/// Finds by `client_id`, the disabled ones too.
+pub async fn find_by_client_id(
+    client_id: &str,
+    db: &dyn Database,
+) -> Result<Option<Application>, StoreError> {
+    let found = db
+        .run(
+            Statement::new(
+                "SELECT a.*, u.username AS owner, (SELECT group_concat(origin, ' ') FROM application_origins
+                 WHERE application_id = a.id) AS allowed_origins
+                 FROM applications a LEFT JOIN users u ON u.id = a.owner_id WHERE a.client_id = ?1",
+            )
+            .bind(client_id),
+        )
+        .await?;
+    found.first().map(read).transpose()
+}
+
+/// A page of applications in the order of their `client_id`, after this one.
+pub async fn list(after: &str, limit: i64, db: &dyn Database) -> Result<Vec<Application>, StoreError> {
+    let found = db
+        .run(
+            Statement::new(
+                "SELECT a.*, u.username AS owner, (SELECT group_concat(origin, ' ') FROM application_origins
+                 WHERE application_id = a.id) AS allowed_origins
+                 FROM applications a LEFT JOIN users u ON u.id = a.owner_id
+                 WHERE a.client_id > ?1 ORDER BY a.client_id LIMIT ?2",
+            )
+            .bind(after)
+            .bind(limit),
+        )
+        .await?;
+    found.rows.iter().map(read).collect()
+}
+
+/// True if any active application lists `origin`.
+pub async fn any_allows_origin(origin: &str, db: &dyn Database) -> Result<bool, StoreError> {
+    let found = db
+        .run(
+            Statement::new(
+                "SELECT 1 FROM application_origins o JOIN applications a ON a.id = o.application_id
+                 WHERE o.origin = ?1 AND a.is_active = 1 LIMIT 1",
+            )
+            .bind(origin),
+        )
+        .await?;
+    Ok(!found.rows.is_empty())
+}
+
+/// Stores a new application, unless its `client_id` is taken. True if it was stored. An owner must exist.
+pub async fn insert(application: &Application, db: &dyn Database) -> Result<bool, StoreError> {
+    let registration = &application.registration;
+    let insert = Statement::new(
+        "INSERT INTO applications (id, client_id, secret_hash, client_name, client_type, grant_types, redirect_uris,
+         post_logout_redirect_uris, scope, token_endpoint_auth_method, skip_authorization, xauth_allowed,
+         allow_plain_pkce, owner_id, is_active, token_epoch, revision, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+         (SELECT id FROM users WHERE username = ?14), ?15, ?16, ?17, ?18)
+         ON CONFLICT (client_id) DO NOTHING",
+    )
+    .bind(&application.id)
+    .bind(&application.client_id)
+    .bind(application.secret_hash.as_ref().map(SecretHash::to_stored));
+    let insert = bind_registration(insert, registration)
+        .bind(application.token_epoch)
+        .bind(&application.revision)
+        .bind(application.created_at);
+    let outcomes = db.batch(vec![insert, insert_origins(application, &application.revision)]).await?;
+    Ok(outcome(&outcomes, 0)?.changed > 0)
+}
+
+/// What came of changing an application.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The token epoch that it has now.
+    Yes { token_epoch: i64 },
+    /// Somebody else changed it in between: read again.
+    Conflict,
+}
+
+/// Changes an application from the revision that was read to `changed`, all or nothing. `ends_tokens`: all its tokens
+/// end, by one more epoch.
+pub async fn update(
+    read: &Application,
+    changed: &Application,
+    ends_tokens: bool,
+    db: &dyn Database,
+) -> Result<Changed, StoreError> {
+    let update = Statement::new(
+        "UPDATE applications SET client_id = ?2, secret_hash = ?3, client_name = ?4, client_type = ?5,
+         grant_types = ?6, redirect_uris = ?7, post_logout_redirect_uris = ?8, scope = ?9,
+         token_endpoint_auth_method = ?10, skip_authorization = ?11, xauth_allowed = ?12, allow_plain_pkce = ?13,
+         owner_id = (SELECT id FROM users WHERE username = ?14), is_active = ?15,
+         token_epoch = token_epoch + ?16, revision = ?17
+         WHERE id = ?1 AND revision = ?18 RETURNING token_epoch",
+    )
+    .bind(&changed.id)
+    .bind(&changed.client_id)
+    .bind(changed.secret_hash.as_ref().map(SecretHash::to_stored));
+    let update = bind_registration(update, &changed.registration)
+        .bind(ends_tokens)
+        .bind(&changed.revision)
+        .bind(&read.revision);
+    let forget_origins = Statement::new(
+        "DELETE FROM application_origins WHERE application_id = ?1
+         AND EXISTS (SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2)",
+    )
+    .bind(&changed.id)
+    .bind(&changed.revision);
+    let note_dead_tokens = Statement::new(
+        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
+         SELECT id, token_epoch, 0 FROM applications WHERE id = ?1 AND token_epoch > 0
+         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch",
+    )
+    .bind(&changed.id);
+    let insert_origins = insert_origins(changed, &changed.revision);
+    let outcomes = db.batch(vec![update, forget_origins, insert_origins, note_dead_tokens]).await?;
+    match outcome(&outcomes, 0)?.first() {
+        Some(row) => Ok(Changed::Yes { token_epoch: row.integer("token_epoch")? }),
+        None => Ok(Changed::Conflict),
+    }
+}
+
+/// Deletes an application. What hangs on it is cleared away later.
+pub async fn delete(application: &ApplicationId, db: &dyn Database) -> Result<(), StoreError> {
+    db.batch(vec![
+        Statement::new("DELETE FROM applications WHERE id = ?1").bind(application),
+        note_deleted(application.to_string()),
+    ])
+    .await?;
+    Ok(())
+}
+
+/// The token epoch that an application has now; [`DELETED_EPOCH`] if it is gone.
+pub async fn token_epoch(application: &ApplicationId, db: &dyn Database) -> Result<i64, StoreError> {
+    let found = db
+        .run(Statement::new("SELECT token_epoch FROM applications WHERE id = ?1").bind(application))
+        .await?;
+    found.first().map_or(Ok(DELETED_EPOCH), |row| row.integer("token_epoch"))
+}
+
+fn bind_registration(statement: Statement, registration: &Registration) -> Statement {
+    let grant_types: Vec<&str> =
+        registration.grant_types.iter().map(|grant_type| grant_type.as_str()).collect();
+    statement
+        .bind(&registration.client_name)
+        .bind(registration.client_type.as_str())
+        .bind(grant_types.join(" "))
+        .bind(registration.redirect_uris.join(" "))
+        .bind(registration.post_logout_redirect_uris.join(" "))
+        .bind(&registration.scope)
+        .bind(registration.token_endpoint_auth_method.as_str())
+        .bind(registration.skip_authorization)
+        .bind(registration.xauth_allowed)
+        .bind(registration.allow_plain_pkce)
+        .bind(registration.owner.clone())
+        .bind(registration.is_active)
+}
+
+/// Only if the application was stored in this very revision.
+fn insert_origins(application: &Application, revision: &str) -> Statement {
+    let origins = serde_json::Value::from(application.registration.allowed_origins.clone());
+    Statement::new(
+        "INSERT INTO application_origins (application_id, origin)
+         SELECT a.id, o.value FROM applications a, json_each(?3) o WHERE a.id = ?1 AND a.revision = ?2",
+    )
+    .bind(&application.id)
+    .bind(revision)
+    .bind(origins.to_string())
+}
+
+fn read(row: &Row) -> Result<Application, StoreError> {
+    Ok(Application {
+        id: row.parsed("id", ApplicationId::parse)?,
+        client_id: row.text("client_id")?.to_owned(),
+        secret_hash: row.optional_text("secret_hash")?.map(SecretHash::from_stored),
+        registration: Registration {
+            client_name: row.text("client_name")?.to_owned(),
+            client_type: row.parsed("client_type", ClientType::parse)?,
+            grant_types: words(row.text("grant_types")?).filter_map(GrantType::parse).collect(),
+            redirect_uris: words(row.text("redirect_uris")?).map(str::to_owned).collect(),
+            post_logout_redirect_uris: words(row.text("post_logout_redirect_uris")?)
+                .map(str::to_owned)
+                .collect(),
+            allowed_origins: words(row.optional_text("allowed_origins")?.unwrap_or(""))
+                .map(str::to_owned)
+                .collect(),
+            scope: Scope::from_stored(row.text("scope")?),
+            token_endpoint_auth_method: row.parsed("token_endpoint_auth_method", AuthMethod::parse)?,
+            skip_authorization: row.flag("skip_authorization")?,
+            xauth_allowed: row.flag("xauth_allowed")?,
+            allow_plain_pkce: row.flag("allow_plain_pkce")?,
+            owner: row.optional_text("owner")?.map(str::to_owned),
+            is_active: row.flag("is_active")?,
+        },
+        token_epoch: row.integer("token_epoch")?,
+        revision: row.text("revision")?.to_owned(),
+        created_at: row.time("created_at")?,
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|word| !word.is_empty())
+}

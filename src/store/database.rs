@@ -1,0 +1,210 @@
+//! The database as this server uses it: statements with bound values, one at a time or several that stand or fall
+//! together. D1 has no interactive transactions, so nothing here has.
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use serde_json::Map;
+
+use crate::model::time::Timestamp;
+use crate::protocol::error::OAuthError;
+
+/// D1, or SQLite in tests; made equal on purpose (`tests/protocol/storage.rs` runs against both).
+#[async_trait(?Send)]
+pub trait Database {
+    /// Runs one statement.
+    async fn run(&self, statement: Statement) -> Result<Outcome, StoreError>;
+
+    /// Runs all statements in one round trip, or none of them. One outcome for each.
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, StoreError>;
+}
+
+/// SQL with `?1`, `?2`, … and what they are bound to.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub sql: &'static str,
+    pub values: Vec<Value>,
+}
+
+impl Statement {
+    pub fn new(sql: &'static str) -> Self {
+        Self { sql, values: Vec::new() }
+    }
+
+    /// Binds the next value.
+    #[must_use]
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+}
+
+/// What can be bound: no blobs, and integers of at most 2^53 only, since D1 binds every number as a REAL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+}
+
+/// What a statement returned, and how many rows it changed.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub rows: Vec<Row>,
+    pub changed: u64,
+}
+
+/// One row, by column names.
+#[derive(Debug)]
+pub struct Row(pub Map<String, serde_json::Value>);
+
+/// The database did not answer, or not as the schema says.
+#[derive(Debug)]
+pub struct StoreError(pub String);
+
+impl Outcome {
+    pub fn first(&self) -> Option<&Row> {
+        self.rows.first()
+    }
+}
+
+impl Row {
+    pub fn text(&self, column: &str) -> Result<&str, StoreError> {
+        self.optional_text(column)?.ok_or_else(|| wrong(column))
+    }
+
+    pub fn optional_text(&self, column: &str) -> Result<Option<&str>, StoreError> {
+        match self.0.get(column) {
+            Some(serde_json::Value::String(text)) => Ok(Some(text)),
+            Some(serde_json::Value::Null) => Ok(None),
+            _ => Err(wrong(column)),
+        }
+    }
+
+    pub fn integer(&self, column: &str) -> Result<i64, StoreError> {
+        self.optional_integer(column)?.ok_or_else(|| wrong(column))
+    }
+
+    pub fn optional_integer(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        match self.0.get(column) {
+            Some(serde_json::Value::Number(number)) => number.as_i64().map(Some).ok_or_else(|| wrong(column)),
+            Some(serde_json::Value::Null) => Ok(None),
+            _ => Err(wrong(column)),
+        }
+    }
+
+    pub fn flag(&self, column: &str) -> Result<bool, StoreError> {
+        Ok(self.integer(column)? != 0)
+    }
+
+    pub fn time(&self, column: &str) -> Result<Timestamp, StoreError> {
+        self.integer(column).map(Timestamp)
+    }
+
+    pub fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.optional_integer(column)?.map(Timestamp))
+    }
+
+    /// A text that `parse` makes a better type of.
+    pub fn parsed<T>(&self, column: &str, parse: fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        parse(self.text(column)?).ok_or_else(|| wrong(column))
+    }
+
+    pub fn optional_parsed<T>(
+        &self,
+        column: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        match self.optional_text(column)? {
+            Some(text) => parse(text).map(Some).ok_or_else(|| wrong(column)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn wrong(column: &str) -> StoreError {
+    StoreError(format!("column {column} does not hold what the schema says"))
+}
+
+/// The outcome number `index` of a batch.
+pub fn outcome(outcomes: &[Outcome], index: usize) -> Result<&Outcome, StoreError> {
+    outcomes.get(index).ok_or_else(|| StoreError("the batch has fewer outcomes than statements".to_owned()))
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "database: {}", self.0)
+    }
+}
+
+impl Error for StoreError {}
+
+impl From<StoreError> for OAuthError {
+    fn from(error: StoreError) -> Self {
+        OAuthError::temporarily_unavailable(error)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Integer(i64::from(flag))
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(at: Timestamp) -> Self {
+        Self::Integer(at.0)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Identifiers, digests and scopes are bound as they are written.
+macro_rules! bound_as_text {
+    ($($name:ty),* $(,)?) => {$(
+        impl From<&$name> for Value {
+            fn from(value: &$name) -> Self {
+                Self::Text(value.to_string())
+            }
+        }
+    )*};
+}
+
+bound_as_text!(
+    crate::model::id::UserId,
+    crate::model::id::ApplicationId,
+    crate::model::id::GrantId,
+    crate::model::id::FamilyId,
+    crate::model::family::TokenDigest,
+    crate::model::family::RotationNonce,
+    crate::model::scope::Scope,
+);

@@ -1,0 +1,103 @@
+//! Clearing away what is over, in bounded steps: expired families, and what deletions and log-outs left behind.
+
+use serde_json::{Value, json};
+
+use super::database::{Database, Statement, StoreError};
+use crate::model::time::{Lifetime, Timestamp};
+
+/// How many rows of each kind one step deletes at the most.
+const STEP: i64 = 500;
+
+/// What a step did.
+#[derive(Debug)]
+pub struct Cleared {
+    pub families: u64,
+    pub grants: u64,
+    /// There may be more: do another step.
+    pub more: bool,
+}
+
+impl Cleared {
+    pub fn to_json(&self) -> Value {
+        json!({"deleted": {"families": self.families, "grants": self.grants}, "more": self.more})
+    }
+}
+
+/// Deletes a few expired families: part of every issuance, so that storage stays bounded even if no cron ever runs.
+pub(super) fn delete_a_few(now: Timestamp) -> Statement {
+    delete_expired_families(now, 4)
+}
+
+/// One step. Ended grants are kept for `keep`, as long as an access token may still be somewhere in a cache.
+pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<Cleared, StoreError> {
+    let before = Timestamp(now.0.saturating_sub(keep.seconds()));
+    let outcomes = db
+        .batch(vec![
+            delete_expired_families(now, STEP),
+            Statement::new(
+                "DELETE FROM families WHERE id IN (
+                   SELECT f.id FROM purges p JOIN grants g ON g.user_id = p.owner_id AND g.ended_at IS NULL
+                   JOIN families f ON f.grant_id = g.id WHERE f.user_epoch < p.token_epoch LIMIT ?1)",
+            )
+            .bind(STEP),
+            Statement::new(
+                "DELETE FROM families WHERE id IN (
+                   SELECT f.id FROM purges p JOIN grants g ON g.application_id = p.owner_id AND g.ended_at IS NULL
+                   JOIN families f ON f.grant_id = g.id WHERE f.application_epoch < p.token_epoch LIMIT ?1)",
+            )
+            .bind(STEP),
+            Statement::new(
+                "DELETE FROM families WHERE id IN (SELECT f.id FROM grants g JOIN families f ON f.grant_id = g.id
+                 WHERE g.ended_at <= ?2 LIMIT ?1)",
+            )
+            .bind(STEP)
+            .bind(before),
+            Statement::new(
+                "UPDATE grants SET ended_at = ?2 WHERE id IN (
+                   SELECT g.id FROM purges p JOIN grants g ON g.user_id = p.owner_id
+                   WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)",
+            )
+            .bind(STEP)
+            .bind(before),
+            Statement::new(
+                "UPDATE grants SET ended_at = ?2 WHERE id IN (
+                   SELECT g.id FROM purges p JOIN grants g ON g.application_id = p.owner_id
+                   WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)",
+            )
+            .bind(STEP)
+            .bind(before),
+            Statement::new(
+                "DELETE FROM grants WHERE id IN (SELECT id FROM grants g WHERE g.ended_at <= ?2
+                 AND NOT EXISTS (SELECT 1 FROM families f WHERE f.grant_id = g.id) LIMIT ?1)",
+            )
+            .bind(STEP)
+            .bind(before),
+            Statement::new(
+                "DELETE FROM purges WHERE owner_id IN (SELECT owner_id FROM purges p WHERE NOT EXISTS (
+                   SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
+                   WHERE g.user_id = p.owner_id AND g.ended_at IS NULL
+                   AND (p.is_deleted = 1 OR f.user_epoch < p.token_epoch))
+                 AND NOT EXISTS (
+                   SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
+                   WHERE g.application_id = p.owner_id AND g.ended_at IS NULL
+                   AND (p.is_deleted = 1 OR f.application_epoch < p.token_epoch)) LIMIT ?1)",
+            )
+            .bind(STEP),
+        ])
+        .await?;
+    let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
+    let sum = |indexes: &[usize]| indexes.iter().filter_map(|&index| changed.get(index)).sum();
+    Ok(Cleared {
+        families: sum(&[0, 1, 2, 3]),
+        grants: sum(&[6]),
+        more: changed.iter().any(|&count| count >= STEP.unsigned_abs()),
+    })
+}
+
+fn delete_expired_families(now: Timestamp, limit: i64) -> Statement {
+    Statement::new(
+        "DELETE FROM families WHERE id IN (SELECT id FROM families WHERE expires_at <= ?1 LIMIT ?2)",
+    )
+    .bind(now)
+    .bind(limit)
+}

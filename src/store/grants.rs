@@ -1,0 +1,40 @@
+//! `grants`.
+
+use super::database::{Database, Statement, StoreError};
+use crate::model::application::Application;
+use crate::model::id::{GrantId, UserId};
+use crate::model::time::Timestamp;
+
+/// Ends a grant, and with it every token that came of it. True if there was one that had not ended.
+pub async fn end(grant: &GrantId, now: Timestamp, db: &dyn Database) -> Result<bool, StoreError> {
+    let ended = db
+        .run(
+            Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL")
+                .bind(grant)
+                .bind(now),
+        )
+        .await?;
+    Ok(ended.changed > 0)
+}
+
+/// A first grant of `application` by a user who is still what was read; nothing was consented to on a page.
+pub(super) fn insert(
+    grant: &GrantId,
+    user: &UserId,
+    user_epoch: i64,
+    application: &Application,
+    now: Timestamp,
+) -> Statement {
+    Statement::new(
+        "INSERT INTO grants (id, user_id, application_id, scope, created_at)
+         SELECT ?1, u.id, a.id, '', ?6 FROM users u, applications a
+         WHERE u.id = ?2 AND u.token_epoch = ?3 AND u.is_active = 1 AND a.id = ?4 AND a.revision = ?5
+         ON CONFLICT (user_id, application_id) WHERE ended_at IS NULL DO NOTHING",
+    )
+    .bind(grant)
+    .bind(user)
+    .bind(user_epoch)
+    .bind(&application.id)
+    .bind(&application.revision)
+    .bind(now)
+}

@@ -1,0 +1,254 @@
+//! `users`.
+
+use super::database::{Database, Row, Statement, StoreError, outcome};
+use crate::model::id::{ApplicationId, GrantId, UserId};
+use crate::model::time::Timestamp;
+use crate::model::user::{Profile, User};
+use crate::model::username;
+
+/// The epoch of a user or application that is gone: no token has it.
+pub const DELETED_EPOCH: i64 = (1 << 53) - 1;
+
+/// A user about to log in to an application, and their standing grant of it.
+#[derive(Debug)]
+pub struct LoginCandidate {
+    pub user: User,
+    pub grant_id: Option<GrantId>,
+}
+
+/// Finds by the exact name.
+pub async fn find_by_username(username: &str, db: &dyn Database) -> Result<Option<User>, StoreError> {
+    let found = db.run(Statement::new("SELECT * FROM users WHERE username = ?1").bind(username)).await?;
+    found.first().map(read).transpose()
+}
+
+/// Finds who is meant by a name typed at a login: the exact name first, else the only one with its key.
+pub async fn find_for_login(
+    typed: &str,
+    application: &ApplicationId,
+    db: &dyn Database,
+) -> Result<Option<LoginCandidate>, StoreError> {
+    let found = db
+        .run(
+            Statement::new(
+                "SELECT u.*, g.id AS grant_id FROM users u
+                 LEFT JOIN grants g ON g.user_id = u.id AND g.application_id = ?3 AND g.ended_at IS NULL
+                 WHERE u.username_key = ?2 ORDER BY u.username = ?1 DESC LIMIT 2",
+            )
+            .bind(typed)
+            .bind(username::key(typed))
+            .bind(application),
+        )
+        .await?;
+    let Some(row) = found.first() else {
+        return Ok(None);
+    };
+    if found.rows.len() > 1 && row.text("username")? != typed {
+        return Ok(None);
+    }
+    Ok(Some(LoginCandidate { user: read(row)?, grant_id: row.optional_parsed("grant_id", GrantId::parse)? }))
+}
+
+/// Stores a new user, unless a name with the same key is taken. True if it was stored.
+pub async fn insert(user: &User, db: &dyn Database) -> Result<bool, StoreError> {
+    let profile = &user.profile;
+    let inserted = db
+        .run(
+            Statement::new(
+                "INSERT INTO users (id, username, username_key, password_hash, email, email_key, email_verified,
+                 first_name, last_name, is_active, is_superuser, token_epoch, created_at)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+                 WHERE NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3)",
+            )
+            .bind(&user.id)
+            .bind(&profile.username)
+            .bind(username::key(&profile.username))
+            .bind(user.password_hash.clone())
+            .bind(&profile.email)
+            .bind(username::key(&profile.email))
+            .bind(profile.email_verified)
+            .bind(&profile.first_name)
+            .bind(&profile.last_name)
+            .bind(profile.is_active)
+            .bind(profile.is_superuser)
+            .bind(user.token_epoch)
+            .bind(user.created_at),
+        )
+        .await?;
+    Ok(inserted.changed > 0)
+}
+
+/// A page of users in the order of their names, after the one with this key and id. `prefix`: only those whose name or
+/// e-mail begins like that.
+pub async fn list(
+    after: Option<(&str, &str)>,
+    prefix: Option<&str>,
+    limit: i64,
+    db: &dyn Database,
+) -> Result<Vec<User>, StoreError> {
+    let (key, id) = after.unwrap_or(("", ""));
+    let statement = match prefix.map(username::key) {
+        None => Statement::new(
+            "SELECT * FROM users WHERE (username_key, id) > (?1, ?2) ORDER BY username_key, id LIMIT ?3",
+        )
+        .bind(key)
+        .bind(id)
+        .bind(limit),
+        Some(prefix) => Statement::new(
+            "SELECT * FROM users WHERE id IN (
+               SELECT id FROM users WHERE username_key >= ?4 AND username_key < ?5
+               UNION SELECT id FROM users WHERE email_key <> '' AND email_key >= ?4 AND email_key < ?5)
+             AND (username_key, id) > (?1, ?2) ORDER BY username_key, id LIMIT ?3",
+        )
+        .bind(key)
+        .bind(id)
+        .bind(limit)
+        .bind(&prefix)
+        .bind(format!("{prefix}\u{10FFFF}")),
+    };
+    db.run(statement).await?.rows.iter().map(read).collect()
+}
+
+/// What came of changing a user.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The token epoch that the user has now.
+    Yes {
+        token_epoch: i64,
+    },
+    NameTaken,
+    /// Somebody else changed the user in between: read again.
+    Conflict,
+}
+
+/// Changes a user from what was read to `profile`, all or nothing. `ends_tokens`: as [`end_tokens`].
+pub async fn update(
+    user: &User,
+    profile: &Profile,
+    ends_tokens: bool,
+    db: &dyn Database,
+) -> Result<Changed, StoreError> {
+    let before = &user.profile;
+    let update = Statement::new(
+        "UPDATE users SET username = ?2, username_key = ?3, email = ?4, email_key = ?5, email_verified = ?6,
+         first_name = ?7, last_name = ?8, is_active = ?9, is_superuser = ?10, token_epoch = token_epoch + ?11
+         WHERE id = ?1 AND username = ?12 AND email = ?13 AND email_verified = ?14 AND first_name = ?15
+         AND last_name = ?16 AND is_active = ?17 AND is_superuser = ?18
+         AND NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3 AND id <> ?1) RETURNING token_epoch",
+    )
+    .bind(&user.id)
+    .bind(&profile.username)
+    .bind(username::key(&profile.username))
+    .bind(&profile.email)
+    .bind(username::key(&profile.email))
+    .bind(profile.email_verified)
+    .bind(&profile.first_name)
+    .bind(&profile.last_name)
+    .bind(profile.is_active)
+    .bind(profile.is_superuser)
+    .bind(ends_tokens)
+    .bind(&before.username)
+    .bind(&before.email)
+    .bind(before.email_verified)
+    .bind(&before.first_name)
+    .bind(&before.last_name)
+    .bind(before.is_active)
+    .bind(before.is_superuser);
+    let is_taken = Statement::new("SELECT 1 FROM users WHERE username_key = ?2 AND id <> ?1")
+        .bind(&user.id)
+        .bind(username::key(&profile.username));
+    let outcomes = db.batch(vec![update, note_dead_tokens(&user.id), is_taken]).await?;
+    if let Some(row) = outcome(&outcomes, 0)?.first() {
+        return Ok(Changed::Yes { token_epoch: row.integer("token_epoch")? });
+    }
+    Ok(if outcome(&outcomes, 2)?.rows.is_empty() { Changed::Conflict } else { Changed::NameTaken })
+}
+
+/// Ends all tokens of a user, however many there are, by one more epoch; sets a new password too, if there is one.
+/// Returns the new epoch, or none if the user is gone.
+pub async fn end_tokens(
+    user: &UserId,
+    password_hash: Option<&str>,
+    db: &dyn Database,
+) -> Result<Option<i64>, StoreError> {
+    let update = Statement::new(
+        "UPDATE users SET token_epoch = token_epoch + 1, password_hash = coalesce(?2, password_hash)
+         WHERE id = ?1 RETURNING token_epoch",
+    )
+    .bind(user)
+    .bind(password_hash);
+    let outcomes = db.batch(vec![update, note_dead_tokens(user)]).await?;
+    outcome(&outcomes, 0)?.first().map(|row| row.integer("token_epoch")).transpose()
+}
+
+/// The token epoch that a user has now; [`DELETED_EPOCH`] if they are gone.
+pub async fn token_epoch(user: &UserId, db: &dyn Database) -> Result<i64, StoreError> {
+    let found = db.run(Statement::new("SELECT token_epoch FROM users WHERE id = ?1").bind(user)).await?;
+    found.first().map_or(Ok(DELETED_EPOCH), |row| row.integer("token_epoch"))
+}
+
+/// Deletes a user. What hangs on them is cleared away later.
+pub async fn delete(user: &UserId, db: &dyn Database) -> Result<(), StoreError> {
+    db.batch(vec![
+        Statement::new("DELETE FROM users WHERE id = ?1").bind(user),
+        note_deleted(user.to_string()),
+    ])
+    .await?;
+    Ok(())
+}
+
+/// Notes a successful login, and the password's hash if it was made anew; only if the family was stored.
+pub(super) fn note_login(
+    user: &UserId,
+    password_hash: Option<&str>,
+    family: &crate::model::id::FamilyId,
+    now: Timestamp,
+) -> Statement {
+    Statement::new(
+        "UPDATE users SET last_login_at = ?2, password_hash = coalesce(?3, password_hash)
+         WHERE id = ?1 AND EXISTS (SELECT 1 FROM families WHERE id = ?4)",
+    )
+    .bind(user)
+    .bind(now)
+    .bind(password_hash)
+    .bind(family)
+}
+
+/// Notes that rows with tokens of the user's earlier epochs are dead, if there can be any.
+fn note_dead_tokens(user: &UserId) -> Statement {
+    Statement::new(
+        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
+         SELECT id, token_epoch, 0 FROM users WHERE id = ?1 AND token_epoch > 0
+         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch",
+    )
+    .bind(user)
+}
+
+/// Notes that everything of a user or application is dead.
+pub(super) fn note_deleted(owner: String) -> Statement {
+    Statement::new(
+        "INSERT INTO purges (owner_id, token_epoch, is_deleted) VALUES (?1, ?2, 1)
+         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch, is_deleted = 1",
+    )
+    .bind(owner)
+    .bind(DELETED_EPOCH)
+}
+
+fn read(row: &Row) -> Result<User, StoreError> {
+    Ok(User {
+        id: row.parsed("id", UserId::parse)?,
+        profile: Profile {
+            username: row.text("username")?.to_owned(),
+            email: row.text("email")?.to_owned(),
+            email_verified: row.flag("email_verified")?,
+            first_name: row.text("first_name")?.to_owned(),
+            last_name: row.text("last_name")?.to_owned(),
+            is_active: row.flag("is_active")?,
+            is_superuser: row.flag("is_superuser")?,
+        },
+        password_hash: row.optional_text("password_hash")?.map(str::to_owned),
+        token_epoch: row.integer("token_epoch")?,
+        created_at: row.time("created_at")?,
+        last_login_at: row.optional_time("last_login_at")?,
+    })
+}

@@ -1,0 +1,134 @@
+//! Finding out whether an access token is good: isolate → KV → D1. Each layer is bounded in size and time.
+
+use std::rc::Rc;
+
+use super::record::{Judgement, Marks, TokenRecord, mark_keys, record_key};
+use super::token::AccessToken;
+use crate::app::App;
+use crate::memory::Verdict;
+use crate::model::family::{Family, TokenDigest};
+use crate::model::time::Timestamp;
+use crate::store::database::StoreError;
+use crate::store::families;
+
+/// What was found of a token.
+#[derive(Debug)]
+pub enum Found {
+    Good(Rc<TokenRecord>),
+    /// Why, for the operator's log.
+    Refused(&'static str),
+}
+
+/// Finds a token that bears our MAC. `fresh`: ask the database, not the caches.
+///
+/// # Errors
+/// The database had to be asked and did not answer.
+pub async fn find(token: &AccessToken, fresh: bool, now: Timestamp, app: &App) -> Result<Found, StoreError> {
+    if !fresh {
+        if let Some(found) = in_memory(token, now, app) {
+            return Ok(found);
+        }
+        if let Some(found) = in_hot_tokens(token, now, app).await {
+            return Ok(found);
+        }
+    }
+    in_database(token, now, app).await
+}
+
+fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
+    let memory = app.memory.borrow();
+    match memory.verdicts.get(&token.digest())? {
+        Verdict::Refused(reason) => Some(Found::Refused(reason)),
+        Verdict::Good { until, .. } if *until <= now => None,
+        Verdict::Good { record, .. } if record.exp <= now => Some(Found::Refused("the token has expired")),
+        Verdict::Good { record, .. } if memory.marks.is_empty() => Some(Found::Good(record.clone())),
+        Verdict::Good { record, .. } => {
+            let record = TokenRecord::clone(record);
+            drop(memory);
+            match own_marks(token, app).judge(Some(record), app.settings.access_token_lifetime, now) {
+                Judgement::Good(record) => Some(Found::Good(Rc::new(record))),
+                Judgement::Refused(reason) => Some(refuse(token, reason, app)),
+                Judgement::Unsure => None,
+            }
+        }
+    }
+}
+
+/// One bulk read of the record and of all marks. KV failing is a miss.
+async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
+    let marks = mark_keys(token);
+    let mut keys = vec![record_key(token)];
+    keys.extend_from_slice(&marks);
+    let values = match app.hot.get_many(&keys).await {
+        Ok(values) => values,
+        Err(error) => {
+            app.log.line(serde_json::json!({"level": "warning", "event": "kv_read_failed", "detail": error.to_string()}));
+            return None;
+        }
+    };
+    let (record, values) = values.split_first()?;
+    let record = record.as_deref().and_then(|text| TokenRecord::from_stored(text, token.holder()));
+    let marks = Marks::read(&marks, values.iter().map(Option::as_deref)).and(own_marks(token, app));
+    match marks.judge(record, app.settings.access_token_lifetime, now) {
+        Judgement::Good(record) => Some(accept(token, record, now, app)),
+        Judgement::Refused(reason) => Some(refuse(token, reason, app)),
+        Judgement::Unsure => None,
+    }
+}
+
+/// The system of record. What is good is put back into KV.
+async fn in_database(token: &AccessToken, now: Timestamp, app: &App) -> Result<Found, StoreError> {
+    let family = families::find(&token.holder().family, &*app.db).await?;
+    let record = match good_record(family.as_ref(), &token.digest(), now) {
+        Ok(record) => record,
+        Err(reason) => return Ok(refuse(token, reason, app)),
+    };
+    // A token with a longer life than today's setting could outlive the marks: it is asked for each time.
+    if record.exp - record.iat <= app.settings.access_token_lifetime {
+        app.hot.put_later(&record_key(token), &record.to_stored(), record.exp.remaining(now));
+    }
+    Ok(accept(token, record, now, app))
+}
+
+/// The record of the access token with this digest, if the database holds it to be good.
+///
+/// # Errors
+/// Why it is not, for the operator's log.
+pub fn good_record(
+    family: Option<&Family>,
+    digest: &TokenDigest,
+    now: Timestamp,
+) -> Result<TokenRecord, &'static str> {
+    let family = family.ok_or("the family is unknown")?;
+    let issued = family.access_token(digest).ok_or("the token is unknown, or was replaced")?;
+    let live = family.check_live()?;
+    if issued.expires_at <= now {
+        return Err("the token has expired");
+    }
+    Ok(TokenRecord::new(family, &live, issued))
+}
+
+fn accept(token: &AccessToken, record: TokenRecord, now: Timestamp, app: &App) -> Found {
+    let record = Rc::new(record);
+    let remembered = app.settings.validation_cache;
+    if remembered.seconds() > 0 {
+        let verdict = Verdict::Good { record: record.clone(), until: now + remembered };
+        app.memory.borrow_mut().verdicts.insert(token.digest(), verdict);
+    }
+    Found::Good(record)
+}
+
+/// A token that was refused is never good again, so this is remembered without an end.
+fn refuse(token: &AccessToken, reason: &'static str, app: &App) -> Found {
+    if app.settings.validation_cache.seconds() > 0 {
+        app.memory.borrow_mut().verdicts.insert(token.digest(), Verdict::Refused(reason));
+    }
+    Found::Refused(reason)
+}
+
+/// What this isolate itself has ended: KV may not show it yet.
+fn own_marks(token: &AccessToken, app: &App) -> Marks {
+    let memory = app.memory.borrow();
+    let keys = mark_keys(token);
+    Marks::read(&keys, keys.iter().map(|key| memory.marks.get(key).map(String::as_str)))
+}

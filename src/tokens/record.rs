@@ -1,0 +1,289 @@
+//! What KV holds: records of tokens that were good, and marks of what has ended since.
+//!
+//! `t:<digest>` → a record. Marks are only ever put, never deleted, and never written by who merely reads: `f:<family>`
+//! and `g:<grant>` have ended; `u:<user>` and `a:<application>` → their token epoch; `r:<digest>` → until when a token
+//! that a refresh replaced stays good. A late write-back of a record cannot undo a mark: their keys differ.
+
+use serde::{Deserialize, Serialize};
+
+use super::token::{AccessToken, Holder};
+use crate::model::application::Application;
+use crate::model::family::{Family, IssuedToken, Live};
+use crate::model::time::{Lifetime, Timestamp};
+
+/// All that validation needs of a good token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    pub exp: Timestamp,
+    pub iat: Timestamp,
+    pub scope: String,
+    pub client_id: String,
+    pub application: String,
+    pub application_epoch: i64,
+    pub family: String,
+    #[serde(flatten)]
+    pub user: Option<RecordUser>,
+}
+
+/// Whose the token is; absent for client credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordUser {
+    #[serde(rename = "user")]
+    pub id: String,
+    pub username: String,
+    pub user_epoch: i64,
+    pub grant: String,
+}
+
+/// What the marks say that belong to a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    ended: Option<&'static str>,
+    user_epoch: Option<i64>,
+    application_epoch: Option<i64>,
+    replaced_until: Option<Timestamp>,
+    /// A mark that cannot be read must not be overlooked: the database has to say.
+    unreadable: bool,
+}
+
+/// What follows from a record and its marks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Judgement {
+    Good(TokenRecord),
+    /// And never good again.
+    Refused(&'static str),
+    /// Only the database knows.
+    Unsure,
+}
+
+impl TokenRecord {
+    /// The record of a token that the database holds to be good.
+    pub fn new(family: &Family, live: &Live<'_>, issued: &IssuedToken) -> Self {
+        Self {
+            exp: issued.expires_at,
+            iat: issued.issued_at,
+            scope: issued.scope.to_string(),
+            client_id: live.application.client_id.clone(),
+            application: family.application.id.to_string(),
+            application_epoch: family.application.epoch,
+            family: family.id.to_string(),
+            user: live.user.map(|(user, now)| RecordUser {
+                id: user.id.to_string(),
+                username: now.username.clone(),
+                user_epoch: user.epoch,
+                grant: user.grant_id.to_string(),
+            }),
+        }
+    }
+
+    /// The record of a token that is about to be issued. `user`: their name and token epoch.
+    pub fn of_new(
+        holder: &Holder,
+        application: &Application,
+        user: Option<(&str, i64)>,
+        issued: &IssuedToken,
+    ) -> Self {
+        Self {
+            exp: issued.expires_at,
+            iat: issued.issued_at,
+            scope: issued.scope.to_string(),
+            client_id: application.client_id.clone(),
+            application: application.id.to_string(),
+            application_epoch: application.token_epoch,
+            family: holder.family.to_string(),
+            user: holder.user.zip(user).map(|((id, grant), (username, user_epoch))| RecordUser {
+                id: id.to_string(),
+                username: username.to_owned(),
+                user_epoch,
+                grant: grant.to_string(),
+            }),
+        }
+    }
+
+    pub fn to_stored(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads what KV holds under a token's key; what is not the record of this token is no record.
+    pub fn from_stored(text: &str, holder: &Holder) -> Option<Self> {
+        let record: Self = serde_json::from_str(text).ok()?;
+        let is_its_own = record.family == holder.family.to_string()
+            && record.application == holder.application.to_string()
+            && match (&record.user, &holder.user) {
+                (None, None) => true,
+                (Some(user), Some((id, grant))) => {
+                    user.id == id.to_string() && user.grant == grant.to_string()
+                }
+                _ => false,
+            };
+        is_its_own.then_some(record)
+    }
+}
+
+/// The key of a token's record.
+pub fn record_key(token: &AccessToken) -> String {
+    format!("t:{}", token.digest())
+}
+
+/// The keys of all marks that could contradict a token's record, in the order of [`Marks::read`].
+pub fn mark_keys(token: &AccessToken) -> Vec<String> {
+    let holder = token.holder();
+    let mut keys = vec![
+        format!("r:{}", token.digest()),
+        format!("f:{}", holder.family),
+        format!("a:{}", holder.application),
+    ];
+    if let Some((user, grant)) = &holder.user {
+        keys.push(format!("g:{grant}"));
+        keys.push(format!("u:{user}"));
+    }
+    keys
+}
+
+impl Marks {
+    /// Reads the values under [`mark_keys`].
+    pub fn read<'a>(keys: &[String], values: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let mut marks = Self::default();
+        for (key, value) in keys.iter().zip(values) {
+            let Some(value) = value else { continue };
+            let Ok(number) = value.parse() else {
+                marks.unreadable = true;
+                continue;
+            };
+            match key.get(..2) {
+                Some("r:") => marks.replaced_until = Some(Timestamp(number)),
+                Some("f:") => marks.ended = Some("the family has ended"),
+                Some("g:") => marks.ended = Some("the grant has ended"),
+                Some("a:") => marks.application_epoch = Some(number),
+                Some("u:") => marks.user_epoch = Some(number),
+                _ => {}
+            }
+        }
+        marks
+    }
+
+    /// Both together: what either of them has seen.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            ended: self.ended.or(other.ended),
+            user_epoch: self.user_epoch.max(other.user_epoch),
+            application_epoch: self.application_epoch.max(other.application_epoch),
+            replaced_until: match (self.replaced_until, other.replaced_until) {
+                (Some(one), Some(another)) => Some(one.min(another)),
+                (one, another) => one.or(another),
+            },
+            unreadable: self.unreadable || other.unreadable,
+        }
+    }
+
+    /// Judges a record, or its absence. Epochs only grow, and a record is written by who has seen the database hold its
+    /// epoch: a mark with a later epoch contradicts it for good, one with an earlier epoch is merely older. `longest` is
+    /// how long a mark lives: a record that was made to live longer could outlive its marks.
+    pub fn judge(&self, record: Option<TokenRecord>, longest: Lifetime, now: Timestamp) -> Judgement {
+        if let Some(reason) = self.ended {
+            return Judgement::Refused(reason);
+        }
+        if self.replaced_until.is_some_and(|until| until <= now) {
+            return Judgement::Refused("the token has been replaced");
+        }
+        let Some(mut record) = record.filter(|record| !self.unreadable && record.exp - record.iat <= longest)
+        else {
+            return Judgement::Unsure;
+        };
+        if let Some(until) = self.replaced_until {
+            record.exp = record.exp.min(until);
+        }
+        if record.exp <= now {
+            return Judgement::Refused("the token has expired");
+        }
+        if self.application_epoch.is_some_and(|epoch| epoch > record.application_epoch) {
+            return Judgement::Refused("the application has ended all its tokens");
+        }
+        let user_epoch = record.user.as_ref().map_or(i64::MAX, |user| user.user_epoch);
+        if self.user_epoch.is_some_and(|epoch| epoch > user_epoch) {
+            return Judgement::Refused("the user has ended all their tokens");
+        }
+        Judgement::Good(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> TokenRecord {
+        TokenRecord {
+            exp: Timestamp(200),
+            iat: Timestamp(100),
+            scope: "read".into(),
+            client_id: "app".into(),
+            application: "A".into(),
+            application_epoch: 3,
+            family: "F".into(),
+            user: Some(RecordUser {
+                id: "U".into(),
+                username: "ann".into(),
+                user_epoch: 5,
+                grant: "G".into(),
+            }),
+        }
+    }
+
+    fn judge(key: &str, value: &str, now: i64) -> Judgement {
+        let marks = Marks::read(&[key.to_owned()], [Some(value)].into_iter());
+        marks.judge(Some(record()), Lifetime(100), Timestamp(now))
+    }
+
+    #[test]
+    fn marks_contradict_records() {
+        assert_eq!(judge("x:", "0", 199), Judgement::Good(record()));
+        assert!(matches!(judge("x:", "0", 200), Judgement::Refused(_)));
+        assert!(matches!(judge("f:F", "1", 150), Judgement::Refused(_)));
+        assert!(matches!(judge("g:G", "1", 150), Judgement::Refused(_)));
+        for (key, epoch) in [("u:U", 5), ("a:A", 3)] {
+            assert!(matches!(judge(key, &(epoch + 1).to_string(), 150), Judgement::Refused(_)));
+            assert_eq!(judge(key, &epoch.to_string(), 150), Judgement::Good(record()));
+            assert_eq!(judge(key, &(epoch - 1).to_string(), 150), Judgement::Good(record()));
+            assert_eq!(judge(key, "nonsense", 150), Judgement::Unsure);
+        }
+        assert!(matches!(judge("r:T", "150", 150), Judgement::Refused(_)));
+        assert_eq!(
+            judge("r:T", "151", 150),
+            Judgement::Good(TokenRecord { exp: Timestamp(151), ..record() })
+        );
+        assert_eq!(judge("r:T", "nonsense", 150), Judgement::Unsure);
+    }
+
+    #[test]
+    fn a_record_that_could_outlive_its_marks_is_not_believed() {
+        let judged = Marks::default().judge(Some(record()), Lifetime(99), Timestamp(150));
+        assert_eq!(judged, Judgement::Unsure);
+    }
+
+    #[test]
+    fn a_record_reads_as_it_was_written() {
+        use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
+        let holder = Holder {
+            family: FamilyId::from_bytes(&[1; 16]).unwrap(),
+            application: ApplicationId::from_bytes(&[2; 12]).unwrap(),
+            user: Some((UserId::from_bytes(&[3; 12]).unwrap(), GrantId::from_bytes(&[4; 12]).unwrap())),
+        };
+        let mut written = record();
+        written.family = holder.family.to_string();
+        written.application = holder.application.to_string();
+        written.user = holder.user.map(|(user, grant)| RecordUser {
+            id: user.to_string(),
+            username: "ann".into(),
+            user_epoch: 5,
+            grant: grant.to_string(),
+        });
+        assert_eq!(TokenRecord::from_stored(&written.to_stored(), &holder), Some(written.clone()));
+        assert_eq!(TokenRecord::from_stored(&record().to_stored(), &holder), None);
+        assert_eq!(TokenRecord::from_stored("{}", &holder), None);
+        written.user = None;
+        let of_client = Holder { user: None, ..holder };
+        assert_eq!(TokenRecord::from_stored(&written.to_stored(), &of_client), Some(written.clone()));
+        assert_eq!(TokenRecord::from_stored(&written.to_stored(), &holder), None);
+    }
+}

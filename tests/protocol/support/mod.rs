@@ -1,0 +1,238 @@
+//! `TestServer` and what belongs to it.
+
+mod client;
+mod hot;
+mod response;
+pub mod sqlite;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures_executor::block_on;
+use futures_util::future::join_all;
+use http::Method;
+use postern::app::{App, Clock, Log};
+use postern::crypto::Random;
+use postern::endpoints::Request;
+use postern::memory::Memory;
+use postern::model::time::Timestamp;
+use postern::router;
+use postern::settings::Settings;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+pub use client::{ApplicationBuilder, TestClient, Tokens};
+pub use hot::FakeKv;
+pub use response::TestResponse;
+use sqlite::Sqlite;
+
+pub const ADMIN_TOKEN: &str = "the-admin-token-of-the-tests-is-long-enough";
+pub const MASTER_KEY: &str = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// What [`TestServer::user`] signs up with.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// One isolate of the server. [`TestServer::another_isolate`] shares database, KV and clock with it.
+pub struct TestServer {
+    pub app: App,
+    pub db: Rc<Sqlite>,
+    pub kv: Rc<FakeKv>,
+    clock: Rc<Cell<i64>>,
+    log: Rc<RefCell<Vec<Value>>>,
+    settings: Vec<(String, String)>,
+    isolates: Rc<Cell<u64>>,
+}
+
+impl TestServer {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these settings instead of the defaults.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        let clock = Rc::new(Cell::new(1_800_000_000));
+        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let kv = Rc::new(FakeKv::new(clock.clone()));
+        Self::isolate(settings, Rc::new(Sqlite::new()), kv, clock, Rc::new(Cell::new(0)))
+    }
+
+    /// Another isolate over the same database, KV and clock, which remembers nothing.
+    pub fn another_isolate(&self) -> Self {
+        self.another_isolate_with(&[])
+    }
+
+    /// As [`TestServer::another_isolate`], with some settings changed: as after a deployment.
+    pub fn another_isolate_with(&self, changed: &[(&str, &str)]) -> Self {
+        let mut settings = self.settings.clone();
+        for (name, value) in changed {
+            settings.retain(|(known, _)| known != name);
+            settings.push((name.to_string(), value.to_string()));
+        }
+        Self::isolate(settings, self.db.clone(), self.kv.clone(), self.clock.clone(), self.isolates.clone())
+    }
+
+    fn isolate(
+        settings: Vec<(String, String)>,
+        db: Rc<Sqlite>,
+        kv: Rc<FakeKv>,
+        clock: Rc<Cell<i64>>,
+        isolates: Rc<Cell<u64>>,
+    ) -> Self {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let variable = |name: &str| {
+            let set = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+            set.or_else(|| match name {
+                "ADMIN_TOKEN" => Some(ADMIN_TOKEN.to_owned()),
+                "MASTER_KEY" => Some(MASTER_KEY.to_owned()),
+                "PASSWORD_HASH_MEMORY_KIB" => Some("8".to_owned()),
+                "PASSWORD_HASH_ITERATIONS" => Some("1".to_owned()),
+                _ => None,
+            })
+        };
+        isolates.set(isolates.get() + 1);
+        let app = App {
+            settings: Settings::read(&variable).expect("the settings of the test are good"),
+            clock: Box::new(FakeClock(clock.clone())),
+            random: Box::new(Seeded(RefCell::new(ChaCha20Rng::seed_from_u64(isolates.get())))),
+            db: Box::new(sqlite::Shared(db.clone())),
+            hot: Box::new(hot::Shared(kv.clone())),
+            log: Box::new(Captured(log.clone())),
+            memory: RefCell::new(Memory::default()),
+        };
+        Self { app, db, kv, clock, log, settings, isolates }
+    }
+
+    pub fn now(&self) -> i64 {
+        self.clock.get()
+    }
+
+    /// Lets seconds pass.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.set(self.clock.get() + seconds);
+    }
+
+    /// All lines of this isolate's log so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.log.borrow().clone()
+    }
+
+    pub fn send(&self, request: Request) -> TestResponse {
+        TestResponse(block_on(router::handle(&request, &self.app)))
+    }
+
+    /// All at once: each takes its turn at every call of the database or KV.
+    pub fn send_all(&self, requests: Vec<Request>) -> Vec<TestResponse> {
+        let all = requests.iter().map(|request| router::handle(request, &self.app));
+        block_on(join_all(all)).into_iter().map(TestResponse).collect()
+    }
+
+    pub fn get(&self, path: &str) -> TestResponse {
+        self.send(request(Method::GET, path, &[], ""))
+    }
+
+    pub fn post_form(&self, path: &str, form: &[(&str, &str)]) -> TestResponse {
+        self.send(form_request(path, &[], form))
+    }
+
+    /// Asks the operator's API. A `null` body is none.
+    pub fn admin(&self, method: &str, path: &str, body: Value) -> TestResponse {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let method = method.parse().expect("a method");
+        self.send(request(method, &format!("/admin/api/{path}"), &headers, &body))
+    }
+
+    /// Begins the registration of an application.
+    pub fn application(&self) -> ApplicationBuilder<'_> {
+        ApplicationBuilder::new(self)
+    }
+
+    /// A public application for passwords and refreshing.
+    pub fn public_application(&self) -> TestClient<'_> {
+        self.application().public().grants(&["password", "refresh_token"]).create()
+    }
+
+    /// A confidential application for client credentials, passwords and refreshing.
+    pub fn confidential_application(&self) -> TestClient<'_> {
+        self.application().grants(&["client_credentials", "password", "refresh_token"]).create()
+    }
+
+    /// Signs a user up, with [`PASSWORD`].
+    pub fn user(&self, username: &str) {
+        let body = json!({"username": username, "password": PASSWORD}).to_string();
+        let headers = [("content-type", "application/json")];
+        let response = self.send(request(Method::POST, "/sign_up/", &headers, &body));
+        assert_eq!(response.status(), 201, "{}", response.text());
+    }
+
+    /// Asks `/validate/` about a Bearer token.
+    pub fn validate(&self, token: &str) -> TestResponse {
+        self.validate_with(token, "", &[])
+    }
+
+    /// As [`TestServer::validate`], with a query and more headers.
+    pub fn validate_with(&self, token: &str, query: &str, headers: &[(&str, &str)]) -> TestResponse {
+        let bearer = format!("Bearer {token}");
+        let headers = [&[("authorization", bearer.as_str())], headers].concat();
+        self.send(request(Method::GET, &format!("/validate/?{query}"), &headers, ""))
+    }
+}
+
+/// A request on `http://localhost:8787`, or on another host if `path` is a whole URL.
+pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Request {
+    bytes_request(method, path, headers, body.as_bytes())
+}
+
+pub fn bytes_request(method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
+    let url = if path.starts_with('/') { format!("http://localhost:8787{path}") } else { path.to_owned() };
+    let mut builder = http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(body.to_vec()).expect("a request")
+}
+
+pub fn form_request(path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Request {
+    let headers = [&[("content-type", "application/x-www-form-urlencoded")], headers].concat();
+    request(Method::POST, path, &headers, &encode_form(form))
+}
+
+pub fn encode_form(form: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> =
+        form.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
+    pairs.join("&")
+}
+
+pub fn percent_encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+struct FakeClock(Rc<Cell<i64>>);
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.get())
+    }
+}
+
+struct Seeded(RefCell<ChaCha20Rng>);
+
+impl Random for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.borrow_mut().fill_bytes(bytes);
+    }
+}
+
+struct Captured(Rc<RefCell<Vec<Value>>>);
+
+impl Log for Captured {
+    fn line(&self, line: Value) {
+        self.0.borrow_mut().push(line);
+    }
+}

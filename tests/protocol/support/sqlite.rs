@@ -1,0 +1,173 @@
+//! SQLite in memory, made equal to D1: numbers are bound as REAL, and D1's limits hold. Every statement's plan is looked
+//! at when it is first seen: none may scan a table that grows.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use postern::store::database::{Database, Outcome, Row, Statement, StoreError, Value};
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params_from_iter};
+use serde_json::Map;
+
+pub struct Sqlite {
+    connection: RefCell<Connection>,
+    planned: RefCell<HashSet<&'static str>>,
+    pub is_down: Cell<bool>,
+    /// How many round trips there were.
+    pub round_trips: Cell<u64>,
+}
+
+/// What a plan may scan: `purges` is emptied as it is worked through, `json_each` is a bound list.
+const MAY_SCAN: [&str; 4] = ["SCAN p", "SCAN o", "SCAN CONSTANT ROW", "SCAN (subquery"];
+
+impl Sqlite {
+    pub fn new() -> Self {
+        let connection = Connection::open_in_memory().expect("SQLite opens");
+        connection.execute_batch("PRAGMA foreign_keys = ON").expect("foreign keys");
+        connection.execute_batch(include_str!("../../../schema.sql")).expect("schema.sql is good");
+        for (limit, value) in [
+            (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
+            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+            (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5),
+        ] {
+            connection.set_limit(limit, value).expect("a limit");
+        }
+        Self {
+            connection: RefCell::new(connection),
+            planned: RefCell::default(),
+            is_down: Cell::new(false),
+            round_trips: Cell::new(0),
+        }
+    }
+
+    /// A number that some SQL of the test's own gives: mostly a count of rows.
+    pub fn number(&self, sql: &str) -> i64 {
+        self.connection.borrow().query_row(sql, [], |row| row.get(0)).expect("one number")
+    }
+
+    /// Runs some SQL of the test's own.
+    pub fn execute(&self, sql: &str) {
+        self.connection.borrow().execute_batch(sql).expect("good SQL");
+    }
+
+    /// Everything that is stored, as text.
+    pub fn dump(&self) -> String {
+        let connection = self.connection.borrow();
+        let mut tables =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").expect("tables");
+        let names: Vec<String> =
+            tables.query_map([], |row| row.get(0)).expect("names").map(Result::unwrap).collect();
+        let mut dump = String::new();
+        for name in names {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {name}")).expect("a table");
+            let columns = statement.column_count();
+            let mut rows = statement.query([]).expect("rows");
+            while let Some(row) = rows.next().expect("a row") {
+                for column in 0..columns {
+                    dump.push_str(&format!("{:?} ", row.get_ref(column).expect("a value")));
+                }
+                dump.push('\n');
+            }
+        }
+        dump
+    }
+
+    fn enter(&self) -> Result<(), StoreError> {
+        self.round_trips.set(self.round_trips.get() + 1);
+        if self.is_down.get() { Err(StoreError("the database is down".to_owned())) } else { Ok(()) }
+    }
+
+    fn check_plan(&self, statement: &Statement) {
+        if !self.planned.borrow_mut().insert(statement.sql) {
+            return;
+        }
+        let connection = self.connection.borrow();
+        let Ok(mut plan) = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)) else {
+            return; // it fails when it is run, too
+        };
+        let values = vec![rusqlite::types::Value::Null; statement.values.len()];
+        let steps =
+            plan.query_map(params_from_iter(values), |row| row.get::<_, String>("detail")).expect("a plan");
+        for step in steps {
+            let step = step.expect("a step");
+            let scans = step.starts_with("SCAN") && !MAY_SCAN.iter().any(|may| step.starts_with(may));
+            assert!(!scans || step.contains("USING"), "{step} in {}", statement.sql);
+        }
+    }
+}
+
+/// Lets every other request that is under way come first.
+pub async fn take_turns() {
+    let mut has_waited = false;
+    std::future::poll_fn(|context| {
+        if has_waited {
+            return std::task::Poll::Ready(());
+        }
+        has_waited = true;
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+pub struct Shared(pub Rc<Sqlite>);
+
+#[async_trait(?Send)]
+impl Database for Shared {
+    async fn run(&self, statement: Statement) -> Result<Outcome, StoreError> {
+        take_turns().await;
+        self.0.enter()?;
+        self.0.check_plan(&statement);
+        run(&self.0.connection.borrow(), &statement)
+    }
+
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, StoreError> {
+        take_turns().await;
+        self.0.enter()?;
+        statements.iter().for_each(|statement| self.0.check_plan(statement));
+        let mut connection = self.0.connection.borrow_mut();
+        let transaction = connection.transaction().map_err(failed)?;
+        let outcomes =
+            statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<Vec<_>, _>>()?;
+        transaction.commit().map_err(failed)?;
+        Ok(outcomes)
+    }
+}
+
+fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, StoreError> {
+    let mut prepared = connection.prepare(statement.sql).map_err(failed)?;
+    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let values = statement.values.iter().map(|value| match value {
+        Value::Null => rusqlite::types::Value::Null,
+        Value::Integer(number) => rusqlite::types::Value::Real(*number as f64),
+        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
+    });
+    let before = connection.total_changes();
+    let mut outcome = Outcome::default();
+    let mut rows = prepared.query(params_from_iter(values)).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let mut columns = Map::new();
+        for (index, name) in names.iter().enumerate() {
+            let value = match row.get_ref(index).map_err(failed)? {
+                ValueRef::Null => serde_json::Value::Null,
+                ValueRef::Integer(number) => number.into(),
+                // JavaScript knows one kind of number: a whole REAL comes back from D1 as an integer does.
+                ValueRef::Real(number) if number.fract() == 0.0 => (number as i64).into(),
+                ValueRef::Real(number) => number.into(),
+                ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+                ValueRef::Blob(bytes) => bytes.to_vec().into(),
+            };
+            columns.insert(name.clone(), value);
+        }
+        outcome.rows.push(Row(columns));
+    }
+    outcome.changed = connection.total_changes() - before;
+    Ok(outcome)
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    StoreError(error.to_string())
+}
