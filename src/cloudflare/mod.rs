@@ -5,6 +5,8 @@ mod database;
 mod hot_tokens;
 mod http;
 mod rpc;
+#[cfg(feature = "test_hooks")]
+mod test_hooks;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -14,13 +14,21 @@ export const secrets = {
   MASTER_KEY: "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
 };
 
+const rpcCaller = {
+  name: "rpc-caller",
+  main: `${checkout}/tests/e2e/rpc-caller.mjs`,
+  compatibility_date: "2026-10-01",
+  services: [{ binding: "AUTH", service: "postern" }],
+};
+
 /**
  * Starts Postern. `vars` are settings, `originApi` adds the example.
  *
  * - `url`: where it listens, for clients that make their own requests.
  * - `fetch(path, init)`: a request, redirects not followed; `originApi(path, init)`: one to the example.
  * - `admin(method, path, json)`: one to the operator's API, with the token.
- * - `validate(authorization, options)`: the RPC method. `scheduled()`: the cron event.
+ * - `validate(...args)`: the RPC method, called by another Worker with arguments that JSON can hold; `{ resolved }` or `{ rejected }`.
+ * - `scheduled()`: the cron event.
  * - `env`: the bindings, to look at `DB` and `TOKENS` from outside.
  * - `logs()`: what the Workers logged so far.
  * - `stop()`: to be called at the end, else the test file never ends.
@@ -30,6 +38,7 @@ export async function startPostern({ vars = {}, originApi = false } = {}) {
     root: checkout,
     workers: [
       { configPath: "wrangler.toml", secrets, vars },
+      { config: rpcCaller },
       ...(originApi ? [{ configPath: "examples/origin-api/wrangler.toml" }] : []),
     ],
   });
@@ -49,7 +58,10 @@ export async function startPostern({ vars = {}, originApi = false } = {}) {
         headers: { Authorization: `Bearer ${secrets.ADMIN_TOKEN}`, ...(json && { "Content-Type": "application/json" }) },
         body: json && JSON.stringify(json),
       }),
-    validate: async (...args) => (await postern.getExport()).validate(...args),
+    validate: async (...args) => {
+      const response = await harness.getWorker("rpc-caller").fetch("/", { method: "POST", body: JSON.stringify(args) });
+      return response.json();
+    },
     scheduled: () => postern.scheduled({ cron: "17 * * * *" }),
     env,
     logs: () => harness.getLogs(),

@@ -1,0 +1,95 @@
+// An origin API that lets Postern judge each caller, over a service binding: once by HTTP, once by RPC.
+
+interface Env {
+  AUTH: Postern;
+}
+
+/** What Postern's Worker offers to whoever binds it. */
+interface Postern {
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+  validate(authorization: string | null | undefined, options?: ValidateOptions): Promise<Verdict>;
+}
+
+interface ValidateOptions {
+  scope?: string;
+  any_scope?: string;
+  read_write?: boolean;
+  fresh?: boolean;
+  audience?: string;
+  method?: string;
+  url?: string;
+  body?: string;
+}
+
+interface Verdict {
+  status: 200 | 400 | 401 | 403 | 503;
+  headers: Record<string, string>;
+  body: { active?: boolean; sub?: string; username?: string; client_id?: string; scope?: string; exp?: number };
+}
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    switch (new URL(request.url).pathname) {
+      case "/by-http":
+        return byHttp(request, env);
+      case "/by-rpc":
+        return byRpc(request, env);
+      default:
+        return Response.json({ routes: ["/by-http", "/by-rpc"] }, { status: 404 });
+    }
+  },
+};
+
+/** Asks `/validate/`, as nginx or Caddy would. Only what Postern says goes on to the API. */
+async function byHttp(request: Request, env: Env): Promise<Response> {
+  const url = new URL(request.url);
+  const question = new Headers({
+    "X-Forwarded-Method": request.method,
+    "X-Forwarded-Proto": url.protocol.replace(":", ""),
+    "X-Forwarded-Host": url.host,
+    "X-Forwarded-Uri": url.pathname + url.search,
+  });
+  const authorization = request.headers.get("Authorization");
+  if (authorization !== null) question.set("Authorization", authorization);
+
+  let verdict: Response;
+  try {
+    verdict = await env.AUTH.fetch("https://postern/validate/?scope=read", { headers: question });
+  } catch {
+    return unavailable();
+  }
+  if (verdict.status !== 200) return verdict; // the status and WWW-Authenticate tell the caller why
+
+  const headers = new Headers(request.headers);
+  for (const name of [...headers.keys()].filter((name) => name.startsWith("x-auth-"))) headers.delete(name); // the caller's own
+  for (const [name, value] of verdict.headers) if (name.startsWith("x-auth-")) headers.set(name, value);
+  return api(new Request(request, { headers }));
+}
+
+/** Calls Postern's method `validate`: no request is made or parsed on the way. */
+async function byRpc(request: Request, env: Env): Promise<Response> {
+  let verdict: Verdict;
+  try {
+    verdict = await env.AUTH.validate(request.headers.get("Authorization"), { scope: "read" });
+  } catch {
+    return unavailable();
+  }
+  if (verdict.status !== 200) return Response.json(verdict.body, { status: verdict.status, headers: verdict.headers });
+  return greet(verdict.body.sub ?? "", verdict.body.username ?? null);
+}
+
+/** The API itself. It trusts X-Auth-* because nobody but `byHttp` calls it. */
+function api(request: Request): Response {
+  const username = request.headers.get("X-Auth-Username");
+  return greet(request.headers.get("X-Auth-Subject") ?? "", username && decodeURIComponent(username));
+}
+
+/** A client of its own (client_credentials) has no username. */
+function greet(subject: string, username: string | null): Response {
+  return Response.json({ hello: username ?? subject, subject });
+}
+
+/** No verdict is no permission. */
+function unavailable(): Response {
+  return Response.json({ error: "temporarily_unavailable" }, { status: 503, headers: { "Retry-After": "1" } });
+}

@@ -1,0 +1,67 @@
+// Installs what building needs and npm does not bring: Rust's wasm target and two tools that cargo compiles.
+// `node scripts/setup.mjs tests` adds what the tests need. When nothing is missing, it takes a blink.
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { findTool, rootFor, wasmBindgen, workerBuild } from "./cargo-tools.mjs";
+import { checkout, fail, outputOf, run } from "./run.mjs";
+
+const forTests = process.argv.includes("tests");
+
+needNodeModules();
+needRust();
+if (!isOnPath("cc", "gcc", "clang")) needPackages("A C compiler", "build-essential", "xcode-select --install");
+for (const tool of [workerBuild, wasmBindgen]) {
+  if (!findTool(tool)) install(tool);
+}
+
+function needNodeModules() {
+  if (!existsSync(join(checkout, "node_modules", "wrangler"))) fail("The npm packages are missing. Type: npm install");
+}
+
+/** The Rust compiler with its standard library for wasm, and for the tests its formatter and linter. */
+function needRust() {
+  const sysroot = outputOf("rustc", ["--print", "sysroot"]);
+  if (!sysroot) {
+    fail(
+      "Rust is missing, or not on the PATH. If it is installed, type: . ~/.cargo/env\n" +
+        "Else install it (https://rustup.rs): curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh",
+    );
+  }
+  const target = "wasm32-unknown-unknown";
+  if (!existsSync(join(sysroot, "lib", "rustlib", target, "lib"))) rustup("target", target);
+  for (const [component, program] of forTests ? [["rustfmt", "cargo-fmt"], ["clippy", "cargo-clippy"]] : []) {
+    if (!existsSync(join(sysroot, "bin", program))) rustup("component", component);
+  }
+}
+
+function rustup(kind, name) {
+  if (!isOnPath("rustup")) {
+    fail(`Rust's ${kind} ${name} is missing, and rustup, which would add it, is not on the PATH. See https://rustup.rs`);
+  }
+  run("rustup", [kind, "add", name]);
+}
+
+function install(tool) {
+  // worker-build links OpenSSL, for downloads that our builds never make.
+  if (tool === workerBuild && process.platform === "linux" && outputOf("pkg-config", ["--exists", "openssl"]) === null) {
+    needPackages("OpenSSL for compiling worker-build", "libssl-dev pkg-config");
+  }
+  console.log(`Compiling ${tool.crate} ${tool.version}: a few minutes, once for this machine.`);
+  run("cargo", ["install", "--root", rootFor(tool), `${tool.crate}@${tool.version}`]);
+}
+
+/** Debian packages are installed where we are root; else the person is told the line to type. */
+function needPackages(what, debian, mac) {
+  if (process.platform === "darwin" && mac) fail(`${what} is missing. Type: ${mac}`);
+  if (!isOnPath("apt-get")) fail(`${what} is missing. On Debian it is in: ${debian}`);
+  if (process.getuid() !== 0) fail(`${what} is missing. Type: sudo apt-get install ${debian}`);
+  run("apt-get", ["update", "-qq"]);
+  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...debian.split(" ")], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
+}
+
+function isOnPath(...programs) {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return programs.some((program) => folders.some((folder) => existsSync(join(folder, program))));
+}

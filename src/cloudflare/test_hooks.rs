@@ -1,0 +1,55 @@
+//! RPC methods for the tests in workerd, in builds with the feature `test_hooks` only: never in a release.
+
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::app;
+use crate::store::database::{self, Statement, StoreError};
+
+/// Runs `[{"sql": …, "values": […]}, …]` as one batch through the D1 driver, or, if there is only one and `single`
+/// is true, by itself. Resolves to the JSON of `{"outcomes": [{"rows": […], "changed": n}, …]}` or `{"error": …}`.
+#[wasm_bindgen(js_name = runStatements)]
+pub async fn run_statements(statements: JsValue, single: JsValue) -> JsValue {
+    let answer = match run(&statements.as_string().unwrap_or_default(), single.is_truthy()).await {
+        Ok(outcomes) => json!({"outcomes": outcomes}),
+        Err(error) => json!({"error": error.to_string()}),
+    };
+    JsValue::from_str(&answer.to_string())
+}
+
+async fn run(statements: &str, single: bool) -> Result<Vec<Value>, StoreError> {
+    let app = app().map_err(|error| StoreError(error.to_string()))?;
+    let statements: Vec<Value> =
+        serde_json::from_str(statements).map_err(|error| StoreError(error.to_string()))?;
+    let statements = statements.iter().map(read).collect::<Option<Vec<Statement>>>();
+    let mut statements = statements.ok_or_else(|| StoreError("not statements".to_owned()))?;
+    let outcomes = match (single, statements.pop()) {
+        (true, Some(statement)) => vec![app.db.run(statement).await?],
+        (_, last) => {
+            statements.extend(last);
+            app.db.batch(statements).await?
+        }
+    };
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| {
+            let rows: Vec<Value> = outcome.rows.into_iter().map(|row| Value::Object(row.0)).collect();
+            json!({"rows": rows, "changed": outcome.changed})
+        })
+        .collect())
+}
+
+fn read(statement: &Value) -> Option<Statement> {
+    let sql: &'static str = Box::leak(statement.get("sql")?.as_str()?.to_owned().into_boxed_str());
+    let mut read = Statement::new(sql);
+    for value in statement.get("values").and_then(Value::as_array).into_iter().flatten() {
+        read.values.push(match value {
+            Value::Null => database::Value::Null,
+            Value::Number(number) => database::Value::Integer(number.as_i64()?),
+            Value::String(text) => database::Value::Text(text.clone()),
+            _ => return None,
+        });
+    }
+    Some(read)
+}
