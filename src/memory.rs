@@ -18,6 +18,8 @@ pub struct Memory {
     pub verdicts: Bounded<TokenDigest, Verdict>,
     /// What this isolate itself has ended, by KV key: KV may not show it yet.
     pub marks: Bounded<String, String>,
+    /// How many refusals were not worth a line in the log.
+    pub unlogged: u64,
     applications: Bounded<String, Believed<Rc<Application>>>,
     origins: Bounded<String, Believed<bool>>,
     /// Keyed digests of chosen client secrets that were seen to be right, by application.
@@ -45,6 +47,7 @@ impl Default for Memory {
         Self {
             verdicts: Bounded::new(10_000),
             marks: Bounded::new(10_000),
+            unlogged: 0,
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),
             proven_secrets: Bounded::new(1_000),

@@ -232,7 +232,10 @@ fn refuse(shape: Shape, status: StatusCode, description: &'static str) -> Respon
 fn not_found(request: &Request) -> Response {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     if accept.contains("application/json") {
-        respond::oauth_with_status(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+        let mut response =
+            respond::oauth_with_status(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
+        respond::because(&mut response, "not_found", String::new(), false);
+        response
     } else {
         pages::error::not_found()
     }
@@ -244,14 +247,17 @@ pub fn note_refusal(method: &str, path: &str, response: &mut Response, app: &App
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return;
     }
-    let refusal = response.extensions().get::<Refusal>().cloned();
-    let is_logged = refusal.as_ref().is_some_and(|refusal| refusal.is_logged);
-    let id = match is_logged {
-        true => base64url(&random_bytes::<12>(&*app.random)),
-        false => "unlogged".to_owned(),
+    let refusal = response.extensions().get::<Refusal>().filter(|refusal| refusal.is_logged).cloned();
+    let id = match &refusal {
+        Some(_) => base64url(&random_bytes::<12>(&*app.random)),
+        None => {
+            let unlogged = &mut app.memory.borrow_mut().unlogged;
+            *unlogged += 1;
+            format!("unlogged-{unlogged}")
+        }
     };
     respond::set(response, HeaderName::from_static("x-request-id"), &id);
-    if let Some(refusal) = refusal.filter(|refusal| refusal.is_logged) {
+    if let Some(refusal) = refusal {
         app.log.line(json!({
             "level": if response.status().is_server_error() { "error" } else { "info" },
             "event": "refused",

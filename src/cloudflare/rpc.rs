@@ -50,7 +50,7 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
         return Ok(Demands::default());
     }
     let refused = |what: &'static str| OAuthError::invalid_request(what);
-    let object = value.dyn_ref::<Object>().ok_or_else(|| refused("options must be an object"))?;
+    let object = plain_object(value).ok_or_else(|| refused("options must be a plain object"))?;
     let mut demands = Demands::default();
     for name in Object::keys(object).iter() {
         let value = Reflect::get(object, &name).map_err(|_| refused("options cannot be read"))?;
@@ -73,6 +73,14 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
         }
     }
     Ok(demands)
+}
+
+/// The value, if it is an object as `{}` writes it: no array, date, map or stub of something remote.
+fn plain_object(value: &JsValue) -> Option<&Object> {
+    let object = value.dyn_ref::<Object>().filter(|_| !value.is_function())?;
+    let prototype = Reflect::get_prototype_of(object).ok()?;
+    let plain = Reflect::get_prototype_of(&Object::new()).ok()?;
+    Object::is(&prototype, &plain).then_some(object)
 }
 
 fn to_js(response: &Response) -> JsValue {

@@ -269,7 +269,9 @@ impl AuthMethod {
 /// # Errors
 /// Says which rule it breaks.
 pub fn check_client_id(text: &str) -> Result<(), &'static str> {
-    if (1..=255).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+    let is_printable = (1..=255).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    // No URL path could name an application of one or two dots.
+    if is_printable && !matches!(text, "." | "..") {
         return Ok(());
     }
     Err("Use 1 to 255 printable ASCII characters.")

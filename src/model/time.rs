@@ -16,7 +16,7 @@ pub struct Lifetime(pub i64);
 impl Timestamp {
     /// What is left until then; nothing if it has passed.
     pub fn remaining(self, now: Timestamp) -> Lifetime {
-        Lifetime((self.0 - now.0).max(0))
+        Lifetime(self.0.saturating_sub(now.0).max(0))
     }
 }
 

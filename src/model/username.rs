@@ -23,6 +23,9 @@ impl Username {
         if text.is_empty() || !is_plain(text) || !is_plain(&key(text)) {
             return Err("Use letters, digits and @ . + - _ only.");
         }
+        if matches!(text, "." | "..") {
+            return Err("Use more than dots: no URL could name you.");
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -59,7 +62,7 @@ mod tests {
         for good in ["a", "ann@example.com", "Жанна", "x_1+2-3.4", &"é".repeat(150)] {
             assert!(Username::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", "a b", "a/b", "a\0", "a\n", "½", "⑴", "<b>", &"a".repeat(151)] {
+        for bad in ["", ".", "..", " ", "a b", "a/b", "a\0", "a\n", "½", "⑴", "<b>", &"a".repeat(151)] {
             assert!(Username::parse(bad).is_err(), "{bad}");
         }
     }
