@@ -37,11 +37,6 @@ thread_local! {
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
 }
 
-#[event(start)]
-fn start() {
-    console_error_panic_hook::set_once();
-}
-
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worker::Result<web_sys::Response> {
     let response = match app() {
@@ -68,6 +63,7 @@ fn app() -> Result<Rc<App>, SettingError> {
     if let Some(app) = APP.with_borrow(Option::clone) {
         return Ok(app);
     }
+    console_error_panic_hook::set_once();
     let app = ENV.with(open).inspect_err(|error| {
         WorkerLog.line(json!({"level": "error", "event": "bad_setting", "detail": error.to_string()}));
     })?;
