@@ -1,5 +1,6 @@
 //! Every route in one table.
 
+use std::cell::RefCell;
 use std::pin::Pin;
 
 use http::header::{ACCEPT, ALLOW, HeaderName};
@@ -10,10 +11,12 @@ use crate::app::App;
 use crate::crypto::encoding::base64url;
 use crate::crypto::random_bytes;
 use crate::endpoints::respond::{self, Refusal};
-use crate::endpoints::{Call, Request, Response, cors, issuer};
+use crate::endpoints::{Call, Request, Response, cors};
 use crate::endpoints::{admin, discovery, introspect, revoke_token, sign_up, token, validate};
 use crate::pages;
 use crate::protocol::params::decode_segment;
+use crate::protocol::uri::{host_without_port, is_loopback};
+use crate::settings::SettingError;
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Response> + 'a>>;
 type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
@@ -143,7 +146,14 @@ async fn find_and_call(request: &Request, app: &App) -> Response {
     let Some((route, captures)) = found else {
         return not_found(request);
     };
-    let call = Call::new(request, app, captures);
+    let issuer = match route.shape {
+        Shape::Validation => Ok(String::new()),
+        _ => issuer(request, app),
+    };
+    let call = match issuer {
+        Ok(issuer) => Call { request, app, issuer, captures, requester: RefCell::new(None) },
+        Err(error) => return misconfigured(&error),
+    };
     let mut response = call_route(route, &call).await;
     if route.cors && request.method() != Method::OPTIONS {
         cors::allow_origin(&call, &mut response).await;
@@ -151,13 +161,32 @@ async fn find_and_call(request: &Request, app: &App) -> Response {
     response
 }
 
-async fn call_route(route: &Route, call: &Call<'_>) -> Response {
-    if route.shape != Shape::Validation
-        && let Err(error) = issuer(call.request, call.app)
-    {
-        call.app.log.line(json!({"level": "error", "event": "bad_setting", "detail": error.to_string()}));
-        return pages::error::misconfigured(&error);
+/// Who this server says that it is: the setting, or on loopback the request's own origin. No other `Host` header may
+/// decide.
+fn issuer(request: &Request, app: &App) -> Result<String, SettingError> {
+    if let Some(issuer) = &app.settings.issuer {
+        return Ok(issuer.as_str().to_owned());
     }
+    let uri = request.uri();
+    match uri.authority() {
+        Some(authority) if is_loopback(host_without_port(authority.as_str())) => {
+            Ok(format!("{}://{authority}", uri.scheme_str().unwrap_or("http")))
+        }
+        _ => Err(SettingError {
+            name: "ISSUER",
+            reason: "it is missing, and the request is not for a loopback host".to_owned(),
+        }),
+    }
+}
+
+/// A page that names the setting, and a line in the log.
+pub fn misconfigured(error: &SettingError) -> Response {
+    let mut response = pages::error::misconfigured(error);
+    respond::because(&mut response, "bad_setting", error.to_string(), true);
+    response
+}
+
+async fn call_route(route: &Route, call: &Call<'_>) -> Response {
     let method = match call.request.method().as_str() {
         "HEAD" => "GET",
         other => other,
@@ -179,10 +208,7 @@ async fn call_route(route: &Route, call: &Call<'_>) -> Response {
 }
 
 async fn home(call: &Call<'_>) -> Response {
-    match issuer(call.request, call.app) {
-        Ok(issuer) => pages::home::show(&issuer),
-        Err(error) => pages::error::misconfigured(&error),
-    }
+    pages::home::show(&call.issuer)
 }
 
 /// The captured segments, decoded, if the path fits the pattern.

@@ -4,17 +4,13 @@ use http::StatusCode;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, PRAGMA};
 use serde_json::json;
 
-use super::{Call, Response, issuer, respond, token};
-use crate::pages;
+use super::{Call, Response, respond, token};
 
 const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 
 /// `GET /.well-known/oauth-authorization-server`, and with the issuer's path behind it (RFC 8414 §3.1).
 pub async fn get(call: &Call<'_>) -> Response {
-    let issuer = match issuer(call.request, call.app) {
-        Ok(issuer) => issuer,
-        Err(error) => return pages::error::misconfigured(&error),
-    };
+    let issuer = &call.issuer;
     let path = call.app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
     let asked = call.captures.join("/");
     if !asked.is_empty() && asked != path.trim_start_matches('/') {

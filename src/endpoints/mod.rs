@@ -18,8 +18,6 @@ use std::rc::Rc;
 use crate::app::App;
 use crate::model::application::Application;
 use crate::protocol::error::OAuthError;
-use crate::protocol::uri::{host_without_port, is_loopback};
-use crate::settings::SettingError;
 
 pub type Request = http::Request<Vec<u8>>;
 pub type Response = http::Response<Vec<u8>>;
@@ -28,6 +26,8 @@ pub type Response = http::Response<Vec<u8>>;
 pub struct Call<'a> {
     pub request: &'a Request,
     pub app: &'a App,
+    /// Who this server says that it is; empty at `/validate/`, which does not read the host.
+    pub issuer: String,
     /// What stands in the path where the route has a `{}`, decoded.
     pub captures: Vec<String>,
     /// The application that the request comes from, as soon as it is known: its origins decide about CORS.
@@ -35,32 +35,8 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(request: &'a Request, app: &'a App, captures: Vec<String>) -> Self {
-        Self { request, app, captures, requester: RefCell::new(None) }
-    }
-
     pub fn capture(&self, index: usize) -> &str {
         self.captures.get(index).map_or("", String::as_str)
-    }
-}
-
-/// Who this server says that it is: the setting, or on loopback the request's own origin.
-///
-/// # Errors
-/// `ISSUER` is missing, and the request is for another host: no `Host` header may decide.
-pub fn issuer(request: &Request, app: &App) -> Result<String, SettingError> {
-    if let Some(issuer) = &app.settings.issuer {
-        return Ok(issuer.as_str().to_owned());
-    }
-    let uri = request.uri();
-    match uri.authority() {
-        Some(authority) if is_loopback(host_without_port(authority.as_str())) => {
-            Ok(format!("{}://{authority}", uri.scheme_str().unwrap_or("http")))
-        }
-        _ => Err(SettingError {
-            name: "ISSUER",
-            reason: "it is missing, and the request is not for a loopback host".to_owned(),
-        }),
     }
 }
 

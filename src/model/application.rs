@@ -165,8 +165,8 @@ impl Application {
 
     /// As the operator's API shows it. No secret material.
     pub fn to_json(&self) -> Map<String, Value> {
-        let mut object = self.registration.to_json();
-        object.insert("client_id".to_owned(), self.client_id.as_str().into());
+        let mut object = Map::from_iter([("client_id".to_owned(), self.client_id.as_str().into())]);
+        object.extend(self.registration.to_json());
         object.insert("created_at".to_owned(), self.created_at.0.into());
         object
     }

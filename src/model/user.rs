@@ -44,8 +44,8 @@ pub struct NewUser {
 impl User {
     /// As the operator's API shows it. No password material.
     pub fn to_json(&self) -> Value {
-        let mut object = self.profile.to_json();
-        object.insert("id".to_owned(), self.id.to_string().into());
+        let mut object = Map::from_iter([("id".to_owned(), self.id.to_string().into())]);
+        object.extend(self.profile.to_json());
         object.insert("created_at".to_owned(), self.created_at.0.into());
         object.insert("last_login_at".to_owned(), self.last_login_at.map(|at| at.0).into());
         Value::Object(object)
