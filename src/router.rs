@@ -120,11 +120,11 @@ const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(ca
 
 /// Answers one request. A refusal gets an id, and a line in the operator's log under it.
 pub async fn handle(request: &Request, app: &App) -> Response {
-    let mut response = find_and_call(request, app).await;
+    let (mut response, path) = find_and_call(request, app).await;
     if request.method() == Method::HEAD {
         response.body_mut().clear();
     }
-    note_refusal(request.method().as_str(), request.uri().path(), &mut response, app);
+    note_refusal(request.method().as_str(), path, &mut response, app);
     response
 }
 
@@ -134,7 +134,8 @@ pub fn reads_body(method: &Method, path: &str) -> bool {
         && !path.trim_end_matches('/').ends_with("/validate")
 }
 
-async fn find_and_call(request: &Request, app: &App) -> Response {
+/// The answer, and the route's path for the log: what a caller wrote there may be anything, a token too.
+async fn find_and_call(request: &Request, app: &App) -> (Response, &'static str) {
     let path = request.uri().path();
     let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
     // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
@@ -144,7 +145,7 @@ async fn find_and_call(request: &Request, app: &App) -> Response {
     };
     let found = ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)));
     let Some((route, captures)) = found else {
-        return not_found(request);
+        return (not_found(request), "");
     };
     let issuer = match route.shape {
         Shape::Validation => Ok(String::new()),
@@ -152,13 +153,13 @@ async fn find_and_call(request: &Request, app: &App) -> Response {
     };
     let call = match issuer {
         Ok(issuer) => Call { request, app, issuer, captures, requester: RefCell::new(None) },
-        Err(error) => return misconfigured(&error),
+        Err(error) => return (misconfigured(&error), route.path),
     };
     let mut response = call_route(route, &call).await;
     if route.cors && request.method() != Method::OPTIONS {
         cors::allow_origin(&call, &mut response).await;
     }
-    response
+    (response, route.path)
 }
 
 /// Who this server says that it is: the setting, or on loopback the request's own origin. No other `Host` header may

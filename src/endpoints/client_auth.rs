@@ -15,8 +15,9 @@ use crate::protocol::params::Params;
 use crate::store::applications;
 use crate::store::database::StoreError;
 
-/// Authenticates the client and lets `act` go on. If the database says that what this isolate remembers of the
-/// application is stale, both are done once more with what is true now; so nobody profits from a remembered secret.
+/// Authenticates the client and lets `act` go on. What this isolate remembers of the application decides nothing alone:
+/// if the client cannot prove itself by it, or the database says that it is stale, both are done once more with what is
+/// true now. So nobody profits from a remembered secret, and nobody is refused because of one.
 ///
 /// # Errors
 /// - `invalid_request`: two methods at once, or a malformed one.
@@ -28,31 +29,46 @@ pub async fn with_client<T>(
     act: impl AsyncFn(AuthenticatedClient) -> Result<T, GrantError>,
 ) -> Result<T, OAuthError> {
     let (client_id, secret) = presented(call, params)?;
-    for _ in 0..2 {
-        let application =
+    let mut refused: Option<(String, OAuthError)> = None;
+    for _ in 0..TRIES {
+        let (application, is_remembered) =
             application(&client_id, call).await?.ok_or_else(|| unproven("unknown client_id"))?;
-        *call.requester.borrow_mut() = Some(application.clone());
-        let client = AuthenticatedClient::prove(application, secret.as_ref(), call.app)?;
-        match act(client).await {
-            Ok(done) => return Ok(done),
-            Err(GrantError::OAuth(error)) => return Err(error),
-            Err(GrantError::StaleApplication) => {
-                call.app.memory.borrow_mut().forget_application(&client_id);
-            }
+        if let Some((revision, error)) = refused.take()
+            && revision == application.revision
+        {
+            return Err(error);
         }
+        *call.requester.borrow_mut() = Some(application.clone());
+        let revision = application.revision.clone();
+        match AuthenticatedClient::prove(application, secret.as_ref(), call.app) {
+            Err(error) if !is_remembered => return Err(error),
+            Err(error) => refused = Some((revision, error)),
+            Ok(client) => match act(client).await {
+                Ok(done) => return Ok(done),
+                Err(GrantError::OAuth(error)) => return Err(error),
+                Err(GrantError::StaleApplication) => {}
+            },
+        }
+        call.app.memory.borrow_mut().forget_application(&client_id);
     }
     Err(StoreError("the application changed again and again".to_owned()).into())
 }
+
+/// How often the client is authenticated anew because the application was changed in between.
+const TRIES: usize = 3;
 
 /// Who the client says that it is, and its secret.
 fn presented(call: &Call<'_>, params: &Params) -> Result<(String, Option<Secret>), OAuthError> {
     let in_body = params.optional("client_id");
     let secret_in_body = params.optional("client_secret").map(Secret::new);
-    if params.contains("client_assertion") || params.contains("client_assertion_type") {
-        return Err(OAuthError::invalid_client("client_assertion is not supported"));
-    }
     let header = header(call.request, AUTHORIZATION.as_str())?;
     let credentials = header.map(authorization::parse).transpose()?;
+    if params.contains("client_assertion") || params.contains("client_assertion_type") {
+        return Err(match (&credentials, &secret_in_body) {
+            (None, None) => OAuthError::invalid_client("client_assertion is not supported"),
+            _ => OAuthError::invalid_request("client_assertion stands beside another way to authenticate"),
+        });
+    }
     match credentials {
         None => {
             let client_id = in_body.ok_or_else(|| unproven("no client authentication"))?;
@@ -74,16 +90,19 @@ fn presented(call: &Call<'_>, params: &Params) -> Result<(String, Option<Secret>
     }
 }
 
-/// From the isolate's memory, or the database.
-async fn application(client_id: &str, call: &Call<'_>) -> Result<Option<Rc<Application>>, StoreError> {
+/// From the isolate's memory, or the database; and which of them it was.
+async fn application(
+    client_id: &str,
+    call: &Call<'_>,
+) -> Result<Option<(Rc<Application>, bool)>, StoreError> {
     let app = call.app;
     let remembered = app.memory.borrow().application(client_id, app.clock.now());
-    if remembered.is_some() {
-        return Ok(remembered);
+    if let Some(application) = remembered {
+        return Ok(Some((application, true)));
     }
     let found = applications::find_by_client_id(client_id, &*app.db).await?.map(Rc::new);
     if let Some(application) = &found {
         app.memory.borrow_mut().remember_application(application.clone(), app.clock.now());
     }
-    Ok(found)
+    Ok(found.map(|application| (application, false)))
 }

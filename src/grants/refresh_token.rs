@@ -81,7 +81,11 @@ async fn repeat(
     now: Timestamp,
     app: &App,
 ) -> Result<TokenResponse, GrantError> {
-    family.check_live().map_err(invalid)?;
+    if family.ended_at.is_some() {
+        // KV may not have learnt of it when it ended.
+        revoke::mark_family(&family.id, now, app).await.map_err(OAuthError::from)?;
+    }
+    let live = family.check_live().map_err(invalid)?;
     let refresh = family.refresh.as_ref().ok_or_else(|| invalid("the family has no refresh token"))?;
     if refresh.is_expired(now) {
         return Err(invalid("it has expired").into());
@@ -96,6 +100,8 @@ async fn repeat(
         let pair = pair
             .filter(|pair| pair.access_token.digest() == family.access.digest)
             .ok_or_else(|| invalid("the key that derived its successor is gone"))?;
+        // KV may not have learnt of it the first time.
+        announce_refresh(family, &live, &pair.access_token, now, app);
         return Ok(respond(pair, presented, !is_present, family, now));
     }
     if !is_present && app.settings.refresh_token_reuse_protection {
@@ -110,7 +116,9 @@ async fn narrow(asked: &str, presented: &RefreshToken, app: &App) -> Result<Scop
     let asked = Scope::parse(asked)?;
     let family = families::find(&presented.holder().family, &*app.db).await?;
     let family = family.ok_or_else(|| invalid("the family is unknown"))?;
-    if asked.is_empty() || !family.scope.contains_all(&asked) {
+    // What was replaced is a repetition or reuse, whatever it asks for.
+    let is_present = family.refresh.as_ref().is_some_and(|refresh| refresh.digest == presented.digest());
+    if is_present && (asked.is_empty() || !family.scope.contains_all(&asked)) {
         return Err(OAuthError::invalid_scope("scope asks for more than was granted").into());
     }
     Ok(asked)

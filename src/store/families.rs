@@ -198,7 +198,7 @@ fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement
            expires_at = CASE WHEN ?6 IS NULL THEN NULL ELSE max(?6, ?11) END
          WHERE id = ?1 AND refresh_digest = ?2 AND application_id = ?3 AND ended_at IS NULL
          AND (refresh_expires_at IS NULL OR refresh_expires_at > ?8)
-         AND (?13 = 1 OR rotated_at IS NULL OR rotated_at + ?12 <= ?8)
+         AND (?13 = 1 OR rotated_at IS NULL OR rotated_at + ?12 <= ?8 OR previous_refresh_digest <> refresh_digest)
          AND EXISTS (SELECT 1 FROM applications a WHERE a.id = ?3 AND a.revision = ?4 AND a.is_active = 1
            AND a.token_epoch = families.application_epoch)
          AND EXISTS (SELECT 1 FROM users u WHERE u.id = families.user_id AND u.is_active = 1

@@ -128,7 +128,7 @@ pub fn announce_refresh(
     now: Timestamp,
     app: &App,
 ) {
-    let grace_ends = now + app.settings.refresh_token_grace;
+    let grace_ends = family.access.issued_at + app.settings.refresh_token_grace;
     match family.previous_access.as_ref().filter(|replaced| replaced.expires_at >= grace_ends) {
         Some(replaced) => {
             let key = format!("r:{}", replaced.digest);

@@ -1,6 +1,23 @@
 //! The whole server, natively, through `router::handle`: real SQL on SQLite from `schema.sql`, a fake clock, seeded
 //! randomness. A test is a sentence of the specification; it speaks HTTP, and stands alone.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says where"
+)]
+
 mod support;
 
+mod client_auth;
+mod client_credentials;
+mod master_key;
 mod password_grant;
+mod refresh_ends;
+mod refresh_failures;
+mod refresh_grace;
+mod refresh_settings;
+mod refresh_token;
+mod secrets_at_rest;
+mod token_endpoint;

@@ -107,7 +107,15 @@ impl TestClient<'_> {
     }
 
     pub fn refresh(&self, refresh_token: &str) -> TestResponse {
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+        self.server.send(self.refresh_request(refresh_token))
+    }
+
+    pub fn refresh_request(&self, refresh_token: &str) -> Request {
+        self.request("/o/token/", &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+    }
+
+    pub fn refresh_for_scope(&self, refresh_token: &str, scope: &str) -> TestResponse {
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("scope", scope)])
     }
 
     pub fn revoke(&self, token: &str) -> TestResponse {

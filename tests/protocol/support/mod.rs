@@ -126,6 +126,12 @@ impl TestServer {
         block_on(join_all(all)).into_iter().map(TestResponse).collect()
     }
 
+    /// All at once, each at its own isolate; in turns as in [`TestServer::send_all`].
+    pub fn send_everywhere(requests: Vec<(&TestServer, Request)>) -> Vec<TestResponse> {
+        let all = requests.iter().map(|(server, request)| router::handle(request, &server.app));
+        block_on(join_all(all)).into_iter().map(TestResponse).collect()
+    }
+
     pub fn get(&self, path: &str) -> TestResponse {
         self.send(request(Method::GET, path, &[], ""))
     }
@@ -136,11 +142,7 @@ impl TestServer {
 
     /// Asks the operator's API. A `null` body is none.
     pub fn admin(&self, method: &str, path: &str, body: Value) -> TestResponse {
-        let bearer = format!("Bearer {ADMIN_TOKEN}");
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let method = method.parse().expect("a method");
-        self.send(request(method, &format!("/admin/api/{path}"), &headers, &body))
+        self.send(admin_request(method, path, body))
     }
 
     /// Begins the registration of an application.
@@ -177,6 +179,31 @@ impl TestServer {
         let headers = [&[("authorization", bearer.as_str())], headers].concat();
         self.send(request(Method::GET, &format!("/validate/?{query}"), &headers, ""))
     }
+
+    /// This isolate, the database and a new isolate accept an access token.
+    #[track_caller]
+    pub fn assert_good(&self, access_token: &str) {
+        self.validate(access_token).assert_status(200);
+        self.validate_with(access_token, "fresh=1", &[]).assert_status(200);
+        self.another_isolate().validate(access_token).assert_status(200);
+    }
+
+    /// This isolate, the database and a new isolate refuse an access token.
+    #[track_caller]
+    pub fn assert_dead(&self, access_token: &str) {
+        self.validate(access_token).assert_bearer_error(401, "invalid_token");
+        self.validate_with(access_token, "fresh=1", &[]).assert_bearer_error(401, "invalid_token");
+        self.another_isolate().validate(access_token).assert_bearer_error(401, "invalid_token");
+    }
+}
+
+/// A request to the operator's API. A `null` body is none.
+pub fn admin_request(method: &str, path: &str, body: Value) -> Request {
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let method = method.parse().expect("a method");
+    request(method, &format!("/admin/api/{path}"), &headers, &body)
 }
 
 /// A request on `http://localhost:8787`, or on another host if `path` is a whole URL.

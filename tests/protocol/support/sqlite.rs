@@ -16,6 +16,8 @@ pub struct Sqlite {
     connection: RefCell<Connection>,
     planned: RefCell<HashSet<&'static str>>,
     pub is_down: Cell<bool>,
+    /// While true, batches are carried out, and their answers lost on the way back.
+    pub loses_answers: Cell<bool>,
     /// How many round trips there were.
     pub round_trips: Cell<u64>,
 }
@@ -39,6 +41,7 @@ impl Sqlite {
             connection: RefCell::new(connection),
             planned: RefCell::default(),
             is_down: Cell::new(false),
+            loses_answers: Cell::new(false),
             round_trips: Cell::new(0),
         }
     }
@@ -46,6 +49,11 @@ impl Sqlite {
     /// A number that some SQL of the test's own gives: mostly a count of rows.
     pub fn number(&self, sql: &str) -> i64 {
         self.connection.borrow().query_row(sql, [], |row| row.get(0)).expect("one number")
+    }
+
+    /// As [`Sqlite::number`], for a text.
+    pub fn text(&self, sql: &str) -> String {
+        self.connection.borrow().query_row(sql, [], |row| row.get(0)).expect("one text")
     }
 
     /// Runs some SQL of the test's own.
@@ -67,7 +75,12 @@ impl Sqlite {
             let mut rows = statement.query([]).expect("rows");
             while let Some(row) = rows.next().expect("a row") {
                 for column in 0..columns {
-                    dump.push_str(&format!("{:?} ", row.get_ref(column).expect("a value")));
+                    let value = match row.get_ref(column).expect("a value") {
+                        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                        other => format!("{other:?}"),
+                    };
+                    dump.push_str(&value);
+                    dump.push('|');
                 }
                 dump.push('\n');
             }
@@ -133,13 +146,16 @@ impl Database for Shared {
         let outcomes =
             statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<Vec<_>, _>>()?;
         transaction.commit().map_err(failed)?;
+        if self.0.loses_answers.get() {
+            return Err(StoreError("the answer was lost".to_owned()));
+        }
         Ok(outcomes)
     }
 }
 
 fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, StoreError> {
     let mut prepared = connection.prepare(statement.sql).map_err(failed)?;
-    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let values = statement.values.iter().map(|value| match value {
         Value::Null => rusqlite::types::Value::Null,
         Value::Integer(number) => rusqlite::types::Value::Real(*number as f64),

@@ -1,0 +1,70 @@
+//! Rotation of `MASTER_KEY`: the first key makes, all are accepted.
+
+use serde_json::json;
+
+use crate::support::{MASTER_KEY, TestServer};
+
+/// A later setting, which still accepts what the first key made.
+const ROTATED: &str =
+    "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8,1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// And the one after that, which does not.
+const LAST: &str = "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+
+#[test]
+fn a_repetition_after_a_new_key_was_put_first_is_answered_the_identical_pair() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let first = app.log_in("alice");
+    let second = app.refresh(first.refresh()).tokens();
+    let deployed = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    assert_eq!(app.at(&deployed).refresh(first.refresh()).tokens(), second);
+    app.at(&deployed).refresh(second.refresh()).tokens();
+}
+
+#[test]
+fn what_the_old_key_made_stays_good_and_leads_to_tokens_of_the_new_one() {
+    let server = TestServer::new();
+    let app = server.confidential_application();
+    server.user("alice");
+    let first = app.log_in("alice");
+    let of_client = app.client_credentials().tokens();
+    let deployed = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    deployed.assert_good(&first.access_token);
+    deployed.assert_good(&of_client.access_token);
+    let second = app.at(&deployed).refresh(first.refresh()).tokens();
+    assert_eq!(app.at(&deployed).refresh(first.refresh()).tokens(), second);
+    deployed.assert_good(&second.access_token);
+
+    let last = server.another_isolate_with(&[("MASTER_KEY", LAST)]);
+    last.assert_good(&second.access_token);
+    last.assert_dead(&first.access_token);
+    app.at(&last).refresh(first.refresh()).assert_error(400, "invalid_grant");
+    app.at(&last).refresh(second.refresh()).tokens();
+}
+
+#[test]
+fn a_chosen_secret_and_a_password_outlive_it() {
+    let server = TestServer::new();
+    let grants = ["password", "refresh_token"];
+    let app =
+        server.application().grants(&grants).set("client_secret", json!("a chosen secret of mine")).create();
+    server.user("alice");
+    let deployed = server.another_isolate_with(&[("MASTER_KEY", LAST)]);
+    app.at(&deployed).log_in("alice");
+    app.at(&deployed).log_in("alice");
+}
+
+#[test]
+fn another_key_under_the_same_id_accepts_nothing() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let first = app.log_in("alice");
+    let other = LAST.replace("2:", "1:");
+    assert_ne!(other, MASTER_KEY);
+    let deployed = server.another_isolate_with(&[("MASTER_KEY", &other)]);
+    deployed.assert_dead(&first.access_token);
+    app.at(&deployed).refresh(first.refresh()).assert_error(400, "invalid_grant");
+    app.refresh(first.refresh()).tokens();
+}

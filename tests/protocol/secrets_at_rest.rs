@@ -1,0 +1,158 @@
+//! Nothing at rest, and no line of the log, lets its reader use a token, a password or a secret.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{ADMIN_TOKEN, MASTER_KEY, PASSWORD, TestServer, Tokens, form_request, request};
+
+/// What was secret in a test, each under a name that says what it was.
+#[derive(Default)]
+struct Secrets(Vec<(&'static str, String)>);
+
+impl Secrets {
+    fn add(&mut self, name: &'static str, secret: &str) {
+        self.0.push((name, secret.to_owned()));
+    }
+
+    fn add_tokens(&mut self, tokens: &Tokens) {
+        self.add("an access token", &tokens.access_token);
+        if let Some(refresh_token) = &tokens.refresh_token {
+            self.add("a refresh token", refresh_token);
+        }
+    }
+
+    /// Neither whole, nor without what stands in front of it.
+    fn assert_not_in(&self, place: &str, text: &str) {
+        for (name, secret) in &self.0 {
+            let end = secret.chars().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+            assert!(!text.contains(secret) && !text.contains(&end), "{name} stands in {place}");
+        }
+    }
+}
+
+#[test]
+fn after_all_flows_there_is_no_secret_at_rest_or_in_the_log() {
+    let server = TestServer::new();
+    let elsewhere = server.another_isolate();
+    let mut secrets = Secrets::default();
+    secrets.add("ADMIN_TOKEN", ADMIN_TOKEN);
+    secrets.add("MASTER_KEY", MASTER_KEY.trim_start_matches("1:"));
+    secrets.add("a user's password", PASSWORD);
+    server.user("alice");
+    let new_user = json!({"username": "bob", "password": "the password of bob"});
+    secrets.add("a password that the operator gave", "the password of bob");
+    server.admin("POST", "users", new_user.clone()).assert_status(201);
+    server.admin("POST", "users", new_user).assert_status(409);
+
+    let public = server.public_application();
+    let app = server.confidential_application();
+    let chosen = server.application().grants(&["client_credentials"]);
+    let chosen = chosen.set("client_secret", json!("a chosen secret of mine")).create();
+    for app in [&app, &chosen] {
+        secrets.add("a client secret", app.client_secret.as_deref().expect("a secret"));
+    }
+
+    // Success.
+    let first = public.log_in("alice");
+    let second = public.refresh(first.refresh()).tokens();
+    public.at(&elsewhere).refresh(first.refresh()).tokens();
+    let third = public.refresh_for_scope(second.refresh(), "read").tokens();
+    let of_clients = [app.client_credentials().tokens(), chosen.client_credentials().tokens()];
+    for tokens in [&first, &second, &third, &of_clients[0], &of_clients[1]] {
+        secrets.add_tokens(tokens);
+        for isolate in [&server, &elsewhere] {
+            isolate.validate(&tokens.access_token);
+            app.at(isolate).introspect(&tokens.access_token).assert_status(200);
+        }
+    }
+    let revoked = app.password("bob", "the password of bob").tokens();
+    secrets.add_tokens(&revoked);
+    app.revoke(revoked.refresh()).assert_status(200);
+
+    // Refusal.
+    public.refresh(first.refresh()).assert_error(400, "invalid_grant");
+    public.refresh(third.refresh()).assert_error(400, "invalid_grant");
+    server.validate(&third.access_token).assert_bearer_error(401, "invalid_token");
+    app.refresh(first.refresh()).assert_error(400, "invalid_grant");
+    let tampered = format!("{}x", third.refresh());
+    public.refresh(&tampered).assert_error(400, "invalid_grant");
+    server.validate(&tampered).assert_bearer_error(401, "invalid_token");
+    secrets.add("a wrong password", "correct horse batterz");
+    public.password("alice", "correct horse batterz").assert_error(400, "invalid_grant");
+    public.password("correct horse batterz", "x").assert_error(400, "invalid_grant");
+    secrets.add("a wrong client secret", "a wrong secret of mine");
+    let mut impostor = app.clone();
+    impostor.client_secret = Some("a wrong secret of mine".to_owned());
+    impostor.client_credentials().assert_error(401, "invalid_client");
+
+    // What is malformed.
+    let query = format!("refresh_token={}&access_token={}", third.refresh(), third.access_token);
+    server.post_form(&format!("/o/token/?{query}"), &[]).assert_error(400, "invalid_request");
+    server.get(&format!("/validate/?{query}")).assert_status(400);
+    let twice = [("refresh_token", third.refresh()), ("refresh_token", third.refresh())];
+    server.post_form("/o/token/", &twice).assert_error(400, "invalid_request");
+    let as_name = [(third.refresh(), "x"), (third.refresh(), "x")];
+    server.post_form("/o/token/", &as_name).assert_error(400, "invalid_request");
+    server
+        .post_form("/o/token/", &[("grant_type", third.refresh())])
+        .assert_error(400, "unsupported_grant_type");
+    let header = format!("Basic {}", third.refresh());
+    server.send(form_request("/o/token/", &[("authorization", &header)], &[("grant_type", "password")]));
+    let headers = [("content-type", "application/json")];
+    let body = format!(r#"{{"username": "carol", "password": "{PASSWORD}""#);
+    server.send(request(Method::POST, "/sign_up/", &headers, &body)).assert_status(400);
+    let short = json!({"username": "alice", "password": PASSWORD}).to_string();
+    server.send(request(Method::POST, "/sign_up/", &headers, &short)).assert_field_error("username");
+    let wrong_admin = [("authorization", "Bearer not-the-admin-token-of-these-tests"), headers[0]];
+    secrets.add("a wrong admin token", "not-the-admin-token-of-these-tests");
+    server.send(request(Method::GET, "/admin/api/users", &wrong_admin, "")).assert_status(401);
+
+    // What fails.
+    server.kv.is_down.set(true);
+    server.another_isolate().validate(&of_clients[0].access_token);
+    server.validate(&first.access_token);
+    server.kv.is_down.set(false);
+    server.db.is_down.set(true);
+    public.password("alice", PASSWORD).assert_error(503, "temporarily_unavailable");
+    public.refresh(second.refresh()).assert_error(503, "temporarily_unavailable");
+    server.db.is_down.set(false);
+
+    // What the operator changes.
+    secrets.add("a new password", "a new password of alice");
+    let body = json!({"password": "a new password of alice"});
+    server.admin("POST", "users/alice/set-password", body).assert_status(204);
+    let last = public.password("alice", "a new password of alice").tokens();
+    secrets.add_tokens(&last);
+    let rotated = server.admin("POST", &format!("applications/{}/rotate-secret", app.client_id), json!({}));
+    secrets.add("a rotated client secret", rotated.json()["client_secret"].as_str().expect("a secret"));
+    let deployed = server.another_isolate_with(&[("PASSWORD_HASH_ITERATIONS", "2")]);
+    secrets.add_tokens(&public.at(&deployed).password("alice", "a new password of alice").tokens());
+
+    let database = server.db.dump();
+    assert!(database.contains("alice") && database.contains(&app.client_id), "the dump shows what is there");
+    secrets.assert_not_in("the database", &database);
+    let kv = format!("{:?}", server.kv.entries());
+    assert!(kv.contains(&app.client_id), "the dump shows what is there");
+    secrets.assert_not_in("KV", &kv);
+    for isolate in [&server, &elsewhere] {
+        secrets.assert_not_in("the log", &Value::from(isolate.log()).to_string());
+    }
+    assert!(server.log().len() > 15, "refusals were logged");
+}
+
+#[test]
+fn what_is_at_rest_gets_nobody_in() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let first = app.log_in("alice");
+    app.refresh(first.refresh()).tokens();
+    let at_rest = format!("{}|{:?}", server.db.dump(), server.kv.entries());
+    for text in at_rest.split(['|', '"', '\n', ' ']).filter(|text| text.len() >= 8) {
+        for token in [text.to_owned(), format!("pst_at_{text}"), format!("pst_rt_{text}")] {
+            assert_ne!(server.validate(&token).status(), 200, "{token}");
+            assert_ne!(app.refresh(&token).status(), 200, "{token}");
+        }
+        app.password("alice", text).assert_error(400, "invalid_grant");
+    }
+}
