@@ -129,23 +129,30 @@ pub async fn handle(request: &Request, app: &App) -> Response {
 }
 
 /// True if the handler of this request reads its body.
-pub fn reads_body(method: &Method, path: &str) -> bool {
+pub fn reads_body(method: &Method, path: &str, app: &App) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-        && !path.trim_end_matches('/').ends_with("/validate")
+        && find(path, app).is_some_and(|(route, _)| route.shape != Shape::Validation)
 }
 
-/// The answer, and the route's path for the log: what a caller wrote there may be anything, a token too.
-async fn find_and_call(request: &Request, app: &App) -> (Response, &'static str) {
-    let path = request.uri().path();
+/// The route of a path, and what the path has where the route has a `{}`.
+fn find<'a>(path: &'a str, app: &App) -> Option<(&'static Route, Vec<&'a str>)> {
     let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
     // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
     let path = match path.strip_prefix(prefix) {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
         _ => path,
     };
-    let found = ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)));
-    let Some((route, captures)) = found else {
+    ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)))
+}
+
+/// The answer, and the route's path for the log: what a caller wrote there may be anything, a token too.
+async fn find_and_call(request: &Request, app: &App) -> (Response, &'static str) {
+    let Some((route, captures)) = find(request.uri().path(), app) else {
         return (not_found(request), "");
+    };
+    let Ok(captures) = captures.into_iter().map(decode_segment).collect() else {
+        let refusal = refuse(route.shape, StatusCode::BAD_REQUEST, "the path is not percent-encoded UTF-8");
+        return (refusal, route.path);
     };
     let issuer = match route.shape {
         Shape::Validation => Ok(String::new()),
@@ -212,22 +219,20 @@ async fn home(call: &Call<'_>) -> Response {
     pages::home::show(&call.issuer)
 }
 
-/// The captured segments, decoded, if the path fits the pattern.
-fn captures(pattern: &str, path: &str) -> Option<Vec<String>> {
+/// The captured segments, still encoded, if the path fits the pattern.
+fn captures<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let mut captures = Vec::new();
     let path = path.strip_prefix('/')?;
     let mut path = path.strip_suffix('/').unwrap_or(path).split('/');
     for expected in pattern.strip_prefix('/')?.split('/') {
         if expected == "{*}" {
-            for segment in path {
-                captures.push(decode_segment(segment).ok()?);
-            }
+            captures.extend(path);
             return Some(captures);
         }
         let segment = path.next()?;
         match expected {
             "{}" if segment.is_empty() => return None,
-            "{}" => captures.push(decode_segment(segment).ok()?),
+            "{}" => captures.push(segment),
             _ if expected == segment => {}
             _ => return None,
         }
@@ -310,10 +315,10 @@ mod tests {
         assert_eq!(captures("/o/token", "/o"), None);
         assert_eq!(captures("/", "/"), Some(vec![]));
         assert_eq!(captures("/", ""), None);
-        assert_eq!(captures("/a/{}/b", "/a/x%2Fy+z/b/"), Some(vec!["x/y+z".to_owned()]));
+        assert_eq!(captures("/a/{}/b", "/a/x%2Fy+z/b/"), Some(vec!["x%2Fy+z"]));
         assert_eq!(captures("/a/{}/b", "/a//b"), None);
-        assert_eq!(captures("/a/{}", "/a/%ff"), None);
+        assert_eq!(captures("/a/{}", "/a/%ff"), Some(vec!["%ff"]));
         assert_eq!(captures("/w/{*}", "/w"), Some(vec![]));
-        assert_eq!(captures("/w/{*}", "/w/a/b"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(captures("/w/{*}", "/w/a/b"), Some(vec!["a", "b"]));
     }
 }

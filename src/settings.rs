@@ -11,6 +11,7 @@ use crate::crypto::password_hash::PasswordHasher;
 use crate::crypto::secret::Secret;
 use crate::model::scope::{BUILT_IN, Scope};
 use crate::model::time::Lifetime;
+use crate::protocol::authorization::is_token68;
 use crate::protocol::uri::Issuer;
 
 #[derive(Debug)]
@@ -163,10 +164,10 @@ impl Reader<'_> {
 
     fn admin_token(&self) -> Result<Secret, SettingError> {
         match (self.variable)("ADMIN_TOKEN") {
-            Some(text) if text.len() >= 32 => Ok(Secret::new(text)),
+            Some(text) if text.len() >= 32 && is_token68(&text) => Ok(Secret::new(text)),
             Some(_) => Err(SettingError {
                 name: "ADMIN_TOKEN",
-                reason: "must have at least 32 characters".to_owned(),
+                reason: "must be at least 32 letters, digits or any of - . _ ~ + /".to_owned(),
             }),
             None => Err(SettingError { name: "ADMIN_TOKEN", reason: "is missing".to_owned() }),
         }
@@ -240,6 +241,7 @@ mod tests {
             ("PASSWORD_HASH_ITERATIONS", Some("0")),
             ("VALIDATION_CACHE_SECONDS", Some("x")),
             ("ADMIN_TOKEN", Some("short-secret")),
+            ("ADMIN_TOKEN", Some("a secret that no header can carry: é")),
             ("ADMIN_TOKEN", None),
             ("MASTER_KEY", Some("bad-secret")),
             ("MASTER_KEY", None),

@@ -6,6 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, ResponseInit};
 
+use crate::app::App;
 use crate::endpoints::{Request, Response, respond};
 use crate::router::{BodyTooLong, LONGEST_BODY, reads_body};
 
@@ -28,12 +29,12 @@ const HEADERS: [&str; 11] = [
 ///
 /// # Errors
 /// A 400 answer to what is no request that anybody could answer.
-pub async fn read(incoming: &web_sys::Request) -> Result<Request, Response> {
+pub async fn read(incoming: &web_sys::Request, app: &App) -> Result<Request, Response> {
     let refused = |what| respond::oauth_with_status(StatusCode::BAD_REQUEST, "invalid_request", what);
     let method =
         Method::from_bytes(incoming.method().as_bytes()).map_err(|_| refused("the method is malformed"))?;
     let uri: Uri = incoming.url().parse().map_err(|_| refused("the URL is malformed"))?;
-    let (body, is_too_long) = match reads_body(&method, uri.path()) {
+    let (body, is_too_long) = match reads_body(&method, uri.path(), app) {
         true => read_body(incoming).await.map_err(|_| refused("the body broke off"))?,
         false => (Vec::new(), false),
     };

@@ -40,7 +40,7 @@ thread_local! {
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worker::Result<web_sys::Response> {
     let response = match app() {
-        Ok(app) => match http::read(&request).await {
+        Ok(app) => match http::read(&request, &app).await {
             Ok(request) => router::handle(&request, &app).await,
             Err(refusal) => refusal,
         },

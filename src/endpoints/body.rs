@@ -18,15 +18,16 @@ pub enum MediaType {
 
 /// Reads the media type without its parameters.
 pub fn media_type(request: &Request) -> MediaType {
-    let value = header(request, CONTENT_TYPE.as_str()).ok().flatten().unwrap_or("");
-    let media_type = value.split(';').next().unwrap_or("").trim();
-    if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        MediaType::Form
-    } else if media_type.eq_ignore_ascii_case("application/json") {
-        MediaType::Json
-    } else {
-        MediaType::Other
+    match essence(request).as_str() {
+        "application/x-www-form-urlencoded" => MediaType::Form,
+        "application/json" => MediaType::Json,
+        _ => MediaType::Other,
     }
+}
+
+fn essence(request: &Request) -> String {
+    let value = header(request, CONTENT_TYPE.as_str()).ok().flatten().unwrap_or("");
+    value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
 /// The parameters of a form. They belong in the body: in a URL they would be logged (RFC 6749 §2.3.1).
@@ -43,12 +44,17 @@ pub fn form(request: &Request) -> Result<Params, OAuthError> {
     Ok(Params::parse(request.body())?)
 }
 
+/// A PATCH may say what it is (RFC 7396 §4).
+fn is_merge_patch(request: &Request) -> bool {
+    request.method() == http::Method::PATCH && essence(request) == "application/merge-patch+json"
+}
+
 /// The JSON object that an operator sends.
 ///
 /// # Errors
 /// - `invalid_request`: the body is not a JSON object.
 pub fn json_object(request: &Request) -> Result<Map<String, Value>, OAuthError> {
-    if media_type(request) != MediaType::Json {
+    if media_type(request) != MediaType::Json && !is_merge_patch(request) {
         return Err(OAuthError::invalid_request("the body must be application/json"));
     }
     json::parse_object(request.body())

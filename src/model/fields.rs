@@ -25,9 +25,20 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
-    /// The names, for a log line.
+    /// The names, as an `error_description` and a log line may hold them (RFC 6749 §5.2).
     pub fn names(&self) -> String {
-        self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+        let is_plain = |c: char| (' '..='~').contains(&c) && c != '"' && c != '\\';
+        let names = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        names.chars().map(|c| if is_plain(c) { c } else { '?' }).collect()
+    }
+
+    /// Those that concern one of these fields, if there are any.
+    ///
+    /// # Errors
+    /// They.
+    pub fn among(mut self, names: &[String]) -> Result<(), Self> {
+        self.0.retain(|name, _| names.contains(name));
+        if self.is_empty() { Ok(()) } else { Err(self) }
     }
 }
 
@@ -72,7 +83,6 @@ impl Fields {
         let text = self.text(name)?;
         if text.chars().count() > longest {
             self.errors.add(name, format!("Use at most {longest} characters."));
-            return None;
         }
         Some(text)
     }

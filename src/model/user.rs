@@ -83,7 +83,7 @@ impl NewUser {
 }
 
 impl Profile {
-    /// Reads a whole profile; what is missing gets its default.
+    /// Reads a whole profile; what is missing gets its default. What is wrong is noted among the fields' errors.
     pub fn read(fields: &mut Fields) -> Self {
         let username = fields.required_text("username").unwrap_or_default();
         if !username.is_empty() {
@@ -91,7 +91,7 @@ impl Profile {
         }
         Self {
             username,
-            email: fields.text("email").filter(|email| check_email(fields, email)).unwrap_or_default(),
+            email: read_email(fields),
             email_verified: fields.flag("email_verified").unwrap_or(false),
             first_name: fields.short_text("first_name", 150).unwrap_or_default(),
             last_name: fields.short_text("last_name", 150).unwrap_or_default(),
@@ -124,12 +124,12 @@ pub fn required_password(fields: &mut Fields, username: &str) -> Option<Secret> 
     Some(Secret::new(text))
 }
 
-fn check_email(fields: &mut Fields, email: &str) -> bool {
+fn read_email(fields: &mut Fields) -> String {
+    let email = fields.text("email").unwrap_or_default();
     let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-    let is_good =
-        email.is_empty() || (email.len() <= 254 && EmailAddress::parse_with_options(email, options).is_ok());
-    if !is_good {
+    let is_good = email.len() <= 254 && EmailAddress::parse_with_options(&email, options).is_ok();
+    if !email.is_empty() && !is_good {
         fields.error("email", "Enter a valid e-mail address.");
     }
-    is_good
+    email
 }

@@ -20,7 +20,7 @@ impl Username {
             return Err("Use at most 150 characters.");
         }
         let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c));
-        if text.is_empty() || !is_plain(text) || !is_plain(&key(text)) {
+        if text.is_empty() || !is_plain(text) || !is_plain(&text.nfkc().collect::<String>()) {
             return Err("Use letters, digits and @ . + - _ only.");
         }
         if matches!(text, "." | "..") {

@@ -49,7 +49,7 @@ fn parse_basic(encoded: &str) -> Option<Credentials> {
 }
 
 /// `b64token` of RFC 6750 §2.1.
-fn is_token68(text: &str) -> bool {
+pub fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }

@@ -134,7 +134,8 @@ pub async fn update(
          first_name = ?7, last_name = ?8, is_active = ?9, is_superuser = ?10, token_epoch = token_epoch + ?11
          WHERE id = ?1 AND username = ?12 AND email = ?13 AND email_verified = ?14 AND first_name = ?15
          AND last_name = ?16 AND is_active = ?17 AND is_superuser = ?18
-         AND NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3 AND id <> ?1) RETURNING token_epoch",
+         AND (username = ?2 OR NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3 AND id <> ?1))
+         RETURNING token_epoch",
     )
     .bind(&user.id)
     .bind(&profile.username)
@@ -154,9 +155,14 @@ pub async fn update(
     .bind(&before.last_name)
     .bind(before.is_active)
     .bind(before.is_superuser);
-    let is_taken = Statement::new("SELECT 1 FROM users WHERE username_key = ?2 AND id <> ?1")
-        .bind(&user.id)
-        .bind(username::key(&profile.username));
+    // Imported users may share a key: it does not stand in the way of who keeps their name.
+    let is_taken = Statement::new(
+        "SELECT 1 FROM users WHERE username_key = ?2 AND id <> ?1
+         AND NOT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND username = ?3)",
+    )
+    .bind(&user.id)
+    .bind(username::key(&profile.username))
+    .bind(&profile.username);
     let outcomes = db.batch(vec![update, note_dead_tokens(&user.id), is_taken]).await?;
     if let Some(row) = outcome(&outcomes, 0)?.first() {
         return Ok(Changed::Yes { token_epoch: row.integer("token_epoch")? });

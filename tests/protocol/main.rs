@@ -5,11 +5,16 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::unwrap_used,
     reason = "a test that fails says where"
 )]
 
 mod support;
 
+mod admin_applications;
+mod admin_users;
+mod architecture;
+mod bad_input;
 mod client_auth;
 mod client_credentials;
 mod master_key;
@@ -20,4 +25,6 @@ mod refresh_grace;
 mod refresh_settings;
 mod refresh_token;
 mod secrets_at_rest;
+mod sign_up;
+mod storage;
 mod token_endpoint;

@@ -183,10 +183,13 @@ fn patched(
     let shown = Value::Object(current.to_json());
     refuse_changes(&mut patch, &shown, &["client_id", "client_secret", "created_at"])?;
     let mut object = current.registration.to_json();
-    if patch.contains_key("client_type") {
+    // What a public application says here does not fit a confidential one, and the other way round.
+    if patch.get("client_type").is_some_and(|wanted| Some(wanted) != shown.get("client_type")) {
         object.remove("token_endpoint_auth_method");
     }
-    let registration = Registration::read(Fields::new(merge_patch(object, patch)), &app.settings.scopes)?;
+    // A scope that the settings have lost since may stay: it is not granted.
+    let known = app.settings.scopes.iter().chain(current.registration.scope.iter()).collect();
+    let registration = Registration::read(Fields::new(merge_patch(object, patch)), &known)?;
     let (client_secret, secret_hash) = match (registration.client_type, &current.secret_hash) {
         (ClientType::Public, _) => (None, None),
         (ClientType::Confidential, Some(hash)) => (None, Some(hash.clone())),

@@ -9,7 +9,7 @@ use crate::crypto::random_bytes;
 use crate::endpoints::body::json_object;
 use crate::endpoints::sign_up::{name_taken, store};
 use crate::endpoints::{Call, Response, respond};
-use crate::model::fields::Fields;
+use crate::model::fields::{FieldErrors, Fields};
 use crate::model::user::{NewUser, Profile, User, required_password};
 use crate::model::username;
 use crate::store::database::StoreError;
@@ -33,7 +33,11 @@ pub async fn list(call: &Call<'_>) -> Response {
     authorized(call, async || {
         let page = Page::read(call)?;
         // No key holds a NUL, so it can stand between key and id.
-        let after = page.after.as_deref().and_then(|cursor| cursor.split_once('\0'));
+        let after = page.after.as_deref().map(|cursor| cursor.split_once('\0'));
+        if after == Some(None) {
+            return Err(FieldErrors::one("cursor", "This is not a cursor of this list.").into());
+        }
+        let after = after.flatten();
         let found = users::list(after, page.search.as_deref(), page.limit, &*call.app.db).await?;
         let last = found.last().map(|user| format!("{}\0{}", username::key(&user.profile.username), user.id));
         let shown: Vec<Value> = found.iter().map(User::to_json).collect();
@@ -138,9 +142,11 @@ async fn store_change(current: &User, profile: &Profile, app: &App) -> Result<bo
 fn patched(current: &User, mut patch: Map<String, Value>) -> Result<Profile, AdminError> {
     refuse_changes(&mut patch, &current.to_json(), &["id", "created_at", "last_login_at", "password"])?;
     let says_verified = patch.contains_key("email_verified");
+    let named: Vec<String> = patch.keys().cloned().collect();
     let mut fields = Fields::new(merge_patch(current.profile.to_json(), patch));
     let mut profile = Profile::read(&mut fields);
-    fields.finish()?;
+    // An imported user may have what we would not accept: the patch answers for what it names.
+    fields.finish().or_else(|errors| errors.among(&named))?;
     if profile.email != current.profile.email && !says_verified {
         profile.email_verified = false;
     }

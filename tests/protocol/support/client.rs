@@ -74,6 +74,11 @@ impl TestClient<'_> {
         TestClient { server, client_id: self.client_id.clone(), client_secret: self.client_secret.clone() }
     }
 
+    /// The same application, believing that this is its secret.
+    pub fn with_secret(&self, client_secret: Option<&str>) -> Self {
+        Self { client_secret: client_secret.map(str::to_owned), ..self.clone() }
+    }
+
     /// A request with the client's credentials in the body.
     pub fn request(&self, path: &str, form: &[(&str, &str)]) -> Request {
         let mut form = form.to_vec();

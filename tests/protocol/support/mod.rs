@@ -199,11 +199,15 @@ impl TestServer {
 
 /// A request to the operator's API. A `null` body is none.
 pub fn admin_request(method: &str, path: &str, body: Value) -> Request {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    admin_bytes_request(method, path, body.as_bytes())
+}
+
+/// As [`admin_request`], with a body that may only say that it is JSON.
+pub fn admin_bytes_request(method: &str, path: &str, body: &[u8]) -> Request {
     let bearer = format!("Bearer {ADMIN_TOKEN}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let method = method.parse().expect("a method");
-    request(method, &format!("/admin/api/{path}"), &headers, &body)
+    bytes_request(method.parse().expect("a method"), &format!("/admin/api/{path}"), &headers, body)
 }
 
 /// A request on `http://localhost:8787`, or on another host if `path` is a whole URL.

@@ -68,4 +68,15 @@ impl TestResponse {
         assert!(self.json()[field][0].is_string(), "{}", self.text());
         self
     }
+
+    /// An error of the operator's API that names these fields, in the order of their names.
+    #[track_caller]
+    pub fn assert_fields(&self, status: u16, names: &[&str]) -> &Self {
+        self.assert_error(status, "invalid_request");
+        let body = self.json();
+        let fields = body["fields"].as_object().unwrap_or_else(|| panic!("no fields: {body}"));
+        assert_eq!(fields.keys().map(String::as_str).collect::<Vec<_>>(), names, "{body}");
+        assert!(fields.values().all(|messages| messages[0].is_string()), "{body}");
+        self
+    }
 }

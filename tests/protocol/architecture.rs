@@ -1,0 +1,109 @@
+//! The layout of `src`: a file uses its own room and rooms further down, never up.
+
+use std::fs;
+use std::path::Path;
+
+/// From top to bottom. What shares a floor does not know each other.
+const FLOORS: [&[&str]; 10] = [
+    &["cloudflare"],
+    &["router", "cron"],
+    &["endpoints"],
+    &["pages"],
+    &["grants"],
+    &["tokens", "social"],
+    &["store"],
+    &["model"],
+    &["protocol"],
+    &["crypto"],
+];
+
+/// Usable down to `store`; they know what they carry: tokens, and what is below.
+const CARRIED: [&str; 3] = ["app", "settings", "memory"];
+
+#[test]
+fn a_file_uses_its_own_room_and_rooms_further_down() {
+    for (room, file, source) in sources() {
+        for used in uses(&source) {
+            let is_allowed = room == used
+                || match (CARRIED.contains(&room.as_str()), CARRIED.contains(&used)) {
+                    (true, true) => true,
+                    (true, false) => floor(used) >= floor("tokens"),
+                    (false, true) => floor(&room) <= floor("store"),
+                    (false, false) => floor(&room) < floor(used),
+                };
+            assert!(is_allowed, "{file} uses crate::{used}");
+        }
+    }
+}
+
+#[test]
+fn workers_sql_http_and_async_stay_in_their_rooms() {
+    for (room, file, source) in sources() {
+        let code = || source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let holds = |word: &str| code().any(|line| line.contains(word));
+        assert!(room == "cloudflare" || !holds("worker::"), "{file} knows Workers");
+        let sql = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE "];
+        assert!(room == "store" || !sql.iter().any(|word| holds(word)), "{file} holds SQL");
+        let is_carried = CARRIED.contains(&room.as_str());
+        assert!(!is_carried && floor(&room) <= floor("pages") || !holds("http::"), "{file} knows HTTP");
+        assert!(is_carried || floor(&room) < floor("model") || !holds("async "), "{file} is async");
+    }
+}
+
+#[test]
+fn the_uses_of_a_file_are_all_seen() {
+    assert_eq!(uses("use crate::{cron, pages::error};\nlet x = crate::app::App;"), ["cron", "pages", "app"]);
+    assert_eq!(uses("use crate::{\n    cron,\n    store::{users, grants},\n};"), ["cron", "store"]);
+    assert!(sources().len() > 40);
+}
+
+fn floor(room: &str) -> usize {
+    FLOORS.iter().position(|floor| floor.contains(&room)).unwrap_or_else(|| panic!("{room} has no floor"))
+}
+
+/// What follows each `crate::`: one name, or a list in braces.
+fn uses(source: &str) -> Vec<&str> {
+    let name =
+        |text: &'_ str| text.len() - text.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+    let mut uses = Vec::new();
+    for path in source.split("crate::").skip(1) {
+        let Some(list) = path.strip_prefix('{') else {
+            uses.push(&path[..name(path)]);
+            continue;
+        };
+        let mut depth = 0;
+        let outermost = |c: char| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth < 0 || depth == 0 && c == ','
+        };
+        let end = list.find("};").expect("the list ends");
+        uses.extend(
+            list[..end]
+                .split(outermost)
+                .map(str::trim)
+                .map(|item| &item[..name(item)])
+                .filter(|u| !u.is_empty()),
+        );
+    }
+    uses
+}
+
+/// Every file of `src` but `lib.rs`: its room, its path and its text.
+fn sources() -> Vec<(String, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") && path != root.join("lib.rs") {
+                let file = path.strip_prefix(&root).unwrap().display().to_string();
+                let room = file.split(['/', '.']).next().unwrap().to_owned();
+                sources.push((room, file, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    sources
+}

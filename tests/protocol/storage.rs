@@ -1,0 +1,92 @@
+//! The storage conformance suite (`tests/storage/conformance.json`) on the native driver. The same file runs on D1: what
+//! holds there has to hold here, or a test proves nothing about production.
+
+use futures_executor::block_on;
+use postern::store::database::{Database, Outcome, Statement, StoreError, Value};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::support::{TestServer, sqlite};
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    #[serde(default)]
+    setup: Vec<String>,
+    /// One statement is run alone, several as a batch.
+    batch: Vec<Line>,
+    expect: Expectation,
+    /// A look at what is stored afterwards.
+    then: Option<Afterwards>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    sql: String,
+    #[serde(default)]
+    values: Vec<Json>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(untagged)]
+enum Expectation {
+    Good { rows: Vec<Vec<Json>>, changed: Vec<u64> },
+    Bad { error: bool },
+}
+
+#[derive(Deserialize)]
+struct Afterwards {
+    #[serde(flatten)]
+    line: Line,
+    rows: Vec<Json>,
+}
+
+#[test]
+fn the_native_driver_does_what_d1_does() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../storage/conformance.json")).unwrap();
+    assert!(cases.len() >= 30);
+    let server = TestServer::new();
+    let db = sqlite::Shared(server.db.clone());
+    for case in &cases {
+        for sql in &case.setup {
+            run(&db, &[Line { sql: sql.clone(), values: Vec::new() }])
+                .unwrap_or_else(|error| panic!("{}: {sql}: {error}", case.name));
+        }
+        assert_eq!(outcome(run(&db, &case.batch)), case.expect, "{}", case.name);
+        if let Some(then) = &case.then {
+            let found = run(&db, std::slice::from_ref(&then.line)).unwrap();
+            assert_eq!(rows(&found[0]), then.rows, "{}, afterwards", case.name);
+        }
+    }
+}
+
+fn run(db: &dyn Database, lines: &[Line]) -> Result<Vec<Outcome>, StoreError> {
+    match lines {
+        [line] => block_on(db.run(statement(line))).map(|outcome| vec![outcome]),
+        lines => block_on(db.batch(lines.iter().map(statement).collect())),
+    }
+}
+
+fn statement(line: &Line) -> Statement {
+    let bind = |statement: Statement, value: &Json| match value {
+        Json::Null => statement.bind(Value::Null),
+        Json::String(text) => statement.bind(text),
+        other => statement.bind(other.as_i64().expect("a text, an integer or null")),
+    };
+    // The server's own SQL is known when it is compiled: only a suite that is data has to leak its own.
+    line.values.iter().fold(Statement::new(line.sql.clone().leak()), bind)
+}
+
+fn outcome(result: Result<Vec<Outcome>, StoreError>) -> Expectation {
+    match result {
+        Ok(outcomes) => Expectation::Good {
+            rows: outcomes.iter().map(rows).collect(),
+            changed: outcomes.iter().map(|outcome| outcome.changed).collect(),
+        },
+        Err(_) => Expectation::Bad { error: true },
+    }
+}
+
+fn rows(outcome: &Outcome) -> Vec<Json> {
+    outcome.rows.iter().map(|row| Json::Object(row.0.clone())).collect()
+}
