@@ -1,5 +1,6 @@
 // Builds the Worker into build/: release wasm, its bindings, optimized and bundled. Does nothing if no input has changed.
-// Every program that worker-build would download is handed to it.
+// `node scripts/build.mjs test_hooks` builds what the storage tests need into build/test_hooks/: a debug build with the
+// RPC methods of src/cloudflare/test_hooks.rs. Every program that worker-build would download is handed to it.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -7,28 +8,50 @@ import { gzipSync } from "node:zlib";
 import { findTool, wasmBindgen, workerBuild } from "./cargo-tools.mjs";
 import { checkout, fail, outputOf, run } from "./run.mjs";
 
-const inputs = ["src", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "schema.sql"];
+const inputs = ["src", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "schema.sql", "scripts/build.mjs"];
 const npmTools = ["binaryen", "esbuild"];
-const wasm = inCheckout("build/index_bg.wasm");
-const record = inCheckout("build/fingerprint.json"); // what the files beside it were built from
+const variants = {
+  release: { folder: "build", flags: ["--release"] },
+  // Of the profile dev, since a second release build would write to the same file in target/.
+  test_hooks: {
+    folder: "build/test_hooks",
+    flags: ["--dev", "--no-opt", "--features", "test_hooks"],
+    env: { CARGO_PROFILE_DEV_DEBUG: "0" },
+  },
+};
+
+const { folder, flags, env } = variants[process.argv[2] ?? "release"] ?? fail(`There is no build ${process.argv[2]}.`);
+const wasm = inCheckout(`${folder}/index_bg.wasm`);
+const module = inCheckout(`${folder}/index.js`);
+const record = inCheckout(`${folder}/fingerprint.json`); // what the files beside it were built from
 
 const fingerprint = fingerprintInputs();
 const last = readRecord();
-if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(inCheckout("build/index.js"))) {
-  console.log(`build/ is up to date: ${last.size}`);
+if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(module)) {
+  console.log(`${folder}/ is up to date: ${last.size}`);
 } else {
   rmSync(record, { force: true });
-  run(toolPath(workerBuild), ["--release"], {
+  run(toolPath(workerBuild), ["--out-dir", folder, ...flags], {
     env: {
       ...process.env,
+      ...env,
       WASM_BINDGEN_BIN: toolPath(wasmBindgen),
       WASM_OPT_BIN: inCheckout("node_modules/.bin/wasm-opt"),
       ESBUILD_BIN: inCheckout("node_modules/.bin/esbuild"),
     },
   });
+  exportTheWorkerAlone();
   const size = `the wasm is ${kilobytes(gzipSync(readFileSync(wasm), { level: 9 }).length)} gzipped`;
   writeFileSync(record, JSON.stringify({ fingerprint, size }));
-  console.log(`build/ is ready: ${size} (${kilobytes(statSync(wasm).size)} unpacked)`);
+  console.log(`${folder}/ is ready: ${size} (${kilobytes(statSync(wasm).size)} unpacked)`);
+}
+
+/** Every exported class is an entrypoint that can be bound. The crate `worker` exports some of its own: they go. */
+function exportTheWorkerAlone() {
+  const text = readFileSync(module, "utf8");
+  const exportsAtTheEnd = /export\s*\{[^{}]*?([\w$]+) as default[^{}]*\};?\s*$/;
+  if (!exportsAtTheEnd.test(text)) fail(`${folder}/index.js does not end with its exports: worker-build has changed.`);
+  writeFileSync(module, text.replace(exportsAtTheEnd, "export{$1 as default};\n"));
 }
 
 function fingerprintInputs() {

@@ -1,7 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4).
 
-use super::GrantError;
 use super::client::AuthenticatedClient;
+use super::{GrantError, granted_scope};
 use crate::app::App;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
@@ -24,9 +24,7 @@ pub async fn issue(
         let error = OAuthError::new(ErrorCode::UnauthorizedClient, "the application is public");
         return Err(error.into());
     }
-    let settings = &app.settings;
-    let scope =
-        application.grantable_scope(params.optional("scope"), &settings.scopes, &settings.default_scopes)?;
+    let scope = granted_scope(params, application, app)?;
     let issuance = Issuance { application, login: None, scope };
     // Without a user, only the application can be stale.
     mint::issue(issuance, app.clock.now(), app).await?.map_err(|_| GrantError::StaleApplication)

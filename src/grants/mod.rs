@@ -6,8 +6,20 @@ pub mod client_credentials;
 pub mod password;
 pub mod refresh_token;
 
+use crate::app::App;
+use crate::model::application::Application;
+use crate::model::scope::Scope;
 use crate::protocol::error::OAuthError;
+use crate::protocol::params::Params;
 use crate::store::database::StoreError;
+
+/// What a request of this application gets of the scope that it asks for, or does not.
+///
+/// # Errors
+/// - `invalid_scope`: `scope` asks for more than the application may have.
+fn granted_scope(params: &Params, application: &Application, app: &App) -> Result<Scope, OAuthError> {
+    application.grantable_scope(params.optional("scope"), &app.settings.scopes, &app.settings.default_scopes)
+}
 
 /// Why no token was issued.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The resource owner password credentials grant (RFC 6749 §4.3): for applications registered for it only.
 
-use super::GrantError;
 use super::client::AuthenticatedClient;
+use super::{GrantError, granted_scope};
 use crate::app::App;
 use crate::crypto::password_hash::PasswordMatch;
 use crate::crypto::random_bytes;
@@ -35,9 +35,7 @@ pub async fn issue(
     application.check_grant_type(GrantType::Password)?;
     let username = params.required("username")?;
     let password = params.required("password")?;
-    let settings = &app.settings;
-    let scope =
-        application.grantable_scope(params.optional("scope"), &settings.scopes, &settings.default_scopes)?;
+    let scope = granted_scope(params, application, app)?;
 
     let candidate = users::find_for_login(username, &application.id, &*app.db).await?;
     let (mut candidate, password_hash) = authenticate(candidate, password, app)?;

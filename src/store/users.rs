@@ -51,31 +51,31 @@ pub async fn find_for_login(
 
 /// Stores a new user, unless a name with the same key is taken. True if it was stored.
 pub async fn insert(user: &User, db: &dyn Database) -> Result<bool, StoreError> {
-    let profile = &user.profile;
-    let inserted = db
-        .run(
-            Statement::new(
-                "INSERT INTO users (id, username, username_key, password_hash, email, email_key, email_verified,
-                 first_name, last_name, is_active, is_superuser, token_epoch, created_at)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
-                 WHERE NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3)",
-            )
-            .bind(&user.id)
-            .bind(&profile.username)
-            .bind(username::key(&profile.username))
-            .bind(user.password_hash.clone())
-            .bind(&profile.email)
-            .bind(username::key(&profile.email))
-            .bind(profile.email_verified)
-            .bind(&profile.first_name)
-            .bind(&profile.last_name)
-            .bind(profile.is_active)
-            .bind(profile.is_superuser)
-            .bind(user.token_epoch)
-            .bind(user.created_at),
-        )
-        .await?;
-    Ok(inserted.changed > 0)
+    let insert = Statement::new(
+        "INSERT INTO users (id, username, username_key, email, email_key, email_verified, first_name, last_name,
+         is_active, is_superuser, password_hash, token_epoch, created_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+         WHERE NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3)",
+    )
+    .bind(&user.id);
+    let insert = bind_profile(insert, &user.profile)
+        .bind(user.password_hash.clone())
+        .bind(user.token_epoch)
+        .bind(user.created_at);
+    Ok(db.run(insert).await?.changed > 0)
+}
+
+fn bind_profile(statement: Statement, profile: &Profile) -> Statement {
+    statement
+        .bind(&profile.username)
+        .bind(username::key(&profile.username))
+        .bind(&profile.email)
+        .bind(username::key(&profile.email))
+        .bind(profile.email_verified)
+        .bind(&profile.first_name)
+        .bind(&profile.last_name)
+        .bind(profile.is_active)
+        .bind(profile.is_superuser)
 }
 
 /// A page of users in the order of their names, after the one with this key and id. `prefix`: only those whose name or
@@ -137,24 +137,16 @@ pub async fn update(
          AND (username = ?2 OR NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?3 AND id <> ?1))
          RETURNING token_epoch",
     )
-    .bind(&user.id)
-    .bind(&profile.username)
-    .bind(username::key(&profile.username))
-    .bind(&profile.email)
-    .bind(username::key(&profile.email))
-    .bind(profile.email_verified)
-    .bind(&profile.first_name)
-    .bind(&profile.last_name)
-    .bind(profile.is_active)
-    .bind(profile.is_superuser)
-    .bind(ends_tokens)
-    .bind(&before.username)
-    .bind(&before.email)
-    .bind(before.email_verified)
-    .bind(&before.first_name)
-    .bind(&before.last_name)
-    .bind(before.is_active)
-    .bind(before.is_superuser);
+    .bind(&user.id);
+    let update = bind_profile(update, profile)
+        .bind(ends_tokens)
+        .bind(&before.username)
+        .bind(&before.email)
+        .bind(before.email_verified)
+        .bind(&before.first_name)
+        .bind(&before.last_name)
+        .bind(before.is_active)
+        .bind(before.is_superuser);
     // Imported users may share a key: it does not stand in the way of who keeps their name.
     let is_taken = Statement::new(
         "SELECT 1 FROM users WHERE username_key = ?2 AND id <> ?1

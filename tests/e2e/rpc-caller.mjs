@@ -1,10 +1,99 @@
-// A Worker bound to Postern that calls its RPC method with the arguments it is posted, and tells what came of it as JSON.
+// A Worker bound to Postern that calls its RPC methods, and tells what came of it as JSON.
+import { RpcTarget } from "cloudflare:workers";
+
 export default {
   async fetch(request, env) {
-    try {
-      return Response.json({ resolved: await env.AUTH.validate(...(await request.json())) });
-    } catch (error) {
-      return Response.json({ rejected: String(error) });
+    const { pathname, searchParams } = new URL(request.url);
+    switch (pathname) {
+      // The method named in the query, with the arguments that are posted.
+      case "/call":
+        return Response.json(await settled(env.AUTH[searchParams.get("method")](...(await request.json()))));
+      // A property of the entrypoint that is not called.
+      case "/read":
+        return Response.json(await settled(env.AUTH[searchParams.get("property")]));
+      // A request over the binding, as it is posted: [path, init].
+      case "/fetch": {
+        const [path, init] = await request.json();
+        const response = await env.AUTH.fetch(`http://localhost${path}`, init);
+        return Response.json({ status: response.status, headers: Object.fromEntries(response.headers), body: await response.json() });
+      }
+      // A request whose body never ends.
+      case "/endless":
+        return Response.json(await settled(send(env, endless())));
+      // All wrong values, each as the first and as the second argument of a method: [[what, { resolved } or { rejected }], …].
+      case "/wrong-arguments": {
+        const outcomes = [];
+        for (const [what, make] of Object.entries(wrongValues)) {
+          const call = env.AUTH[searchParams.get("method")];
+          if (!optionsOnly.has(what)) outcomes.push([`${what} as authorization`, await settled(call(make()))]);
+          outcomes.push([`${what} as options`, await settled(call(null, make()))]);
+          outcomes.push([`${what} as options, and a third argument`, await settled(call(undefined, make(), make()))]);
+        }
+        return Response.json(outcomes);
+      }
     }
   },
 };
+
+async function settled(promise) {
+  try {
+    const resolved = await promise;
+    return { resolved: resolved === undefined ? "undefined" : resolved };
+  } catch (error) {
+    return { rejected: String(error) };
+  }
+}
+
+async function send(env, body) {
+  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+  return (await env.AUTH.fetch("http://localhost/sign_up/", { method: "POST", headers, body })).status;
+}
+
+function endless() {
+  return new ReadableStream({ pull: (controller) => controller.enqueue(new TextEncoder().encode("x".repeat(10_000))) });
+}
+
+/** What RPC cannot carry at all (symbols, objects without a prototype) is refused on the caller's side. */
+const wrongValues = {
+  "a number": () => 5,
+  zero: () => 0,
+  "not a number": () => NaN,
+  "a big integer": () => 10n,
+  "a truth value": () => true,
+  "an array": () => ["Bearer x"],
+  "an array of pairs": () => [["scope", "read"]],
+  "an object of no option": () => ({ authorization: "Bearer x" }),
+  "a misspelt option": () => ({ scopes: "read" }),
+  "an option without a name": () => ({ "": "read" }),
+  "an option named __proto__": () => JSON.parse('{"__proto__": {"scope": "read"}}'),
+  "an option named constructor": () => ({ constructor: "x" }),
+  "a number as scope": () => ({ scope: 1 }),
+  "null as scope": () => ({ scope: null }),
+  "an object as scope": () => ({ scope: { a: { b: { c: {} } } } }),
+  "an array as any_scope": () => ({ any_scope: ["read"] }),
+  "a text as fresh": () => ({ fresh: "true" }),
+  "a number as read_write": () => ({ read_write: 1, method: "GET" }),
+  "a function as method": () => ({ method: () => "GET" }),
+  "a boxed string": () => Object("Bearer x"),
+  "a date": () => new Date(0),
+  "a regular expression": () => /x/,
+  "a map": () => new Map([["scope", "read"]]),
+  "a set": () => new Set(["read"]),
+  "an error": () => new Error("x"),
+  "a buffer": () => new ArrayBuffer(8),
+  "some bytes": () => new Uint8Array(8),
+  "a function": () => () => "Bearer x",
+  "an async function": () => async () => ({}),
+  "an object of the caller": () => new (class extends RpcTarget { get scope() { return "read"; } })(), // prettier-ignore
+  headers: () => new Headers({ Authorization: "Bearer x" }),
+  "a request": () => new Request("http://localhost/"),
+  "a response": () => new Response("Bearer x"),
+  "a stream": () => new ReadableStream(),
+  "a cyclic object": () => { const cyclic = {}; cyclic.scope = cyclic; return cyclic; }, // prettier-ignore
+  "an object of 100,000 names": () => Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`n${index}`, ""])),
+  "a text of 5 MB": () => "x".repeat(5_000_000),
+  "a text": () => "read",
+};
+
+/** As `authorization` they are no wrong type. */
+const optionsOnly = new Set(["a text of 5 MB", "a text"]);
