@@ -18,6 +18,10 @@ pub struct Memory {
     pub verdicts: Bounded<TokenDigest, Verdict>,
     /// What this isolate itself has ended, by KV key: KV may not show it yet.
     pub marks: Bounded<String, String>,
+    /// Those of them that KV has been seen to store.
+    pub stored_marks: Bounded<String, String>,
+    /// What refreshes here have replaced, by KV key: apart, so that refreshing cannot crowd out what was ended.
+    pub replaced: Bounded<String, String>,
     /// How many refusals were not worth a line in the log.
     pub unlogged: u64,
     applications: Bounded<String, Believed<Rc<Application>>>,
@@ -47,6 +51,8 @@ impl Default for Memory {
         Self {
             verdicts: Bounded::new(10_000),
             marks: Bounded::new(10_000),
+            stored_marks: Bounded::new(10_000),
+            replaced: Bounded::new(10_000),
             unlogged: 0,
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),

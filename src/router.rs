@@ -136,19 +136,23 @@ pub fn reads_body(method: &Method, path: &str, app: &App) -> bool {
 
 /// The route of a path, and what the path has where the route has a `{}`.
 fn find<'a>(path: &'a str, app: &App) -> Option<(&'static Route, Vec<&'a str>)> {
-    let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
-    // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
-    let path = match path.strip_prefix(prefix) {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
-        _ => path,
+    let find = |path: &'a str| {
+        ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)))
     };
-    ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)))
+    // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
+    let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
+    let below = path.strip_prefix(prefix).and_then(|rest| match rest {
+        "" => find("/"),
+        rest => find(rest),
+    });
+    below.or_else(|| find(path))
 }
 
 /// The answer, and the route's path for the log: what a caller wrote there may be anything, a token too.
 async fn find_and_call(request: &Request, app: &App) -> (Response, &'static str) {
     let Some((route, captures)) = find(request.uri().path(), app) else {
-        return (not_found(request), "");
+        let refusal = issuer(request, app).map_or_else(|error| misconfigured(&error), |_| not_found(request));
+        return (refusal, "");
     };
     let Ok(captures) = captures.into_iter().map(decode_segment).collect() else {
         let refusal = refuse(route.shape, StatusCode::BAD_REQUEST, "the path is not percent-encoded UTF-8");
@@ -187,8 +191,17 @@ fn issuer(request: &Request, app: &App) -> Result<String, SettingError> {
     }
 }
 
+/// The answer to any request while a setting cannot be used and there is no [`App`].
+pub fn unusable(url: &str, error: &SettingError) -> Response {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    match path.trim_end_matches('/').ends_with("/validate") {
+        true => validate::unavailable(error),
+        false => pages::error::misconfigured(error),
+    }
+}
+
 /// A page that names the setting, and a line in the log.
-pub fn misconfigured(error: &SettingError) -> Response {
+fn misconfigured(error: &SettingError) -> Response {
     let mut response = pages::error::misconfigured(error);
     respond::because(&mut response, "bad_setting", error.to_string(), true);
     response

@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 /// A setting has a value that cannot be used.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError {
     pub name: &'static str,
     /// Never quotes the value: it may be a secret.
@@ -52,7 +52,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first setting that cannot be used.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+    pub fn read(variable: &dyn Fn(&str) -> Variable) -> Result<Self, SettingError> {
         let read = Reader { variable };
         let scopes = read.scopes()?;
         let refresh_token_lifetime =
@@ -91,10 +91,33 @@ impl Settings {
 }
 
 struct Reader<'a> {
-    variable: &'a dyn Fn(&str) -> Option<String>,
+    variable: &'a dyn Fn(&str) -> Variable,
+}
+
+/// What stands under a setting's name.
+#[derive(Clone, Debug)]
+pub enum Variable {
+    Missing,
+    Text(String),
+    /// A number, say: a value without quotes in the configuration.
+    NotText,
+}
+
+impl From<Option<String>> for Variable {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::Missing, Self::Text)
+    }
 }
 
 impl Reader<'_> {
+    fn text(&self, name: &'static str) -> Result<Option<String>, SettingError> {
+        match (self.variable)(name) {
+            Variable::Missing => Ok(None),
+            Variable::Text(text) => Ok(Some(text)),
+            Variable::NotText => Err(SettingError { name, reason: "must be a string, in quotes".to_owned() }),
+        }
+    }
+
     /// A number, or a truth value, within bounds.
     fn number<T: FromStr + PartialOrd + fmt::Display>(
         &self,
@@ -103,7 +126,7 @@ impl Reader<'_> {
         least: T,
         most: T,
     ) -> Result<T, SettingError> {
-        let Some(text) = (self.variable)(name) else {
+        let Some(text) = self.text(name)? else {
             return Ok(default);
         };
         match text.trim().parse() {
@@ -117,13 +140,13 @@ impl Reader<'_> {
         let parse = |text: String| {
             Issuer::parse(&text).map_err(|reason| SettingError { name, reason: reason.to_owned() })
         };
-        (self.variable)(name).map(parse).transpose()
+        self.text(name)?.map(parse).transpose()
     }
 
     fn scopes(&self) -> Result<Scope, SettingError> {
         let name = "SCOPES";
         let error = |reason: &str| SettingError { name, reason: reason.to_owned() };
-        let text = (self.variable)(name).unwrap_or_else(|| DEFAULT_SCOPES.to_owned());
+        let text = self.text(name)?.unwrap_or_else(|| DEFAULT_SCOPES.to_owned());
         let Ok(Value::Object(described)) = serde_json::from_str(&text) else {
             return Err(error("must be a JSON object: scope name to description"));
         };
@@ -142,7 +165,7 @@ impl Reader<'_> {
     }
 
     fn default_scopes(&self, scopes: &Scope) -> Result<Scope, SettingError> {
-        let Some(text) = (self.variable)("DEFAULT_SCOPES") else {
+        let Some(text) = self.text("DEFAULT_SCOPES")? else {
             return Ok(scopes.clone());
         };
         match Scope::parse(&text) {
@@ -163,7 +186,7 @@ impl Reader<'_> {
     }
 
     fn admin_token(&self) -> Result<Secret, SettingError> {
-        match (self.variable)("ADMIN_TOKEN") {
+        match self.text("ADMIN_TOKEN")? {
             Some(text) if text.len() >= 32 && is_token68(&text) => Ok(Secret::new(text)),
             Some(_) => Err(SettingError {
                 name: "ADMIN_TOKEN",
@@ -175,7 +198,7 @@ impl Reader<'_> {
 
     fn keys(&self) -> Result<KeyRing, SettingError> {
         let name = "MASTER_KEY";
-        match (self.variable)(name) {
+        match self.text(name)? {
             Some(text) => KeyRing::parse(&text).map_err(|reason| SettingError { name, reason }),
             None => Err(SettingError { name, reason: "is missing".to_owned() }),
         }
@@ -197,11 +220,15 @@ mod tests {
     const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
     fn read(name: &str, value: Option<&str>) -> Result<Settings, SettingError> {
+        read_variable(name, value.map(str::to_owned).into())
+    }
+
+    fn read_variable(name: &str, value: Variable) -> Result<Settings, SettingError> {
         Settings::read(&|asked| match asked {
-            _ if asked == name => value.map(str::to_owned),
-            "ADMIN_TOKEN" => Some("x".repeat(32)),
-            "MASTER_KEY" => Some(KEY.to_owned()),
-            _ => None,
+            _ if asked == name => value.clone(),
+            "ADMIN_TOKEN" => Variable::Text("x".repeat(32)),
+            "MASTER_KEY" => Variable::Text(KEY.to_owned()),
+            _ => Variable::Missing,
         })
     }
 
@@ -217,6 +244,15 @@ mod tests {
         assert_eq!(settings.validation_cache, Lifetime(10));
         assert!(settings.issuer.is_none());
         assert_eq!(read("REFRESH_TOKEN_EXPIRE_SECONDS", Some("0")).unwrap().refresh_token_lifetime, None);
+    }
+
+    #[test]
+    fn a_value_without_quotes_is_named() {
+        for name in
+            ["ISSUER", "SCOPES", "DEFAULT_SCOPES", "VALIDATION_CACHE_SECONDS", "ADMIN_TOKEN", "MASTER_KEY"]
+        {
+            assert_eq!(read_variable(name, Variable::NotText).unwrap_err().name, name);
+        }
     }
 
     #[test]

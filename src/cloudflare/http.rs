@@ -47,8 +47,11 @@ pub async fn read(incoming: &web_sys::Request, app: &App) -> Result<Request, Res
     let headers = incoming.headers();
     for name in HEADERS {
         if let Ok(Some(value)) = headers.get(name) {
-            let value = HeaderValue::from_str(&value).or_else(|_| HeaderValue::from_bytes(value.as_bytes()));
-            let value = value.map_err(|_| refused("a header is malformed"))?;
+            // What no header may hold becomes one that is not text: whoever reads it refuses it, in its route's shape.
+            let value = HeaderValue::from_str(&value)
+                .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
+                .or_else(|_| HeaderValue::from_bytes(b"\xff"))
+                .map_err(|_| refused("a header is malformed"))?;
             request.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }

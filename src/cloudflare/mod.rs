@@ -11,17 +11,18 @@ mod test_hooks;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use js_sys::Reflect;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
+use worker::{Context, Env, console_log, event};
 
 use crate::app::{App, Clock, Log};
 use crate::crypto::Random;
 use crate::memory::Memory;
 use crate::model::time::Timestamp;
-use crate::settings::{SettingError, Settings};
-use crate::{cron, pages, router};
+use crate::settings::{SettingError, Settings, Variable};
+use crate::{cron, router};
 
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
@@ -42,15 +43,20 @@ async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worke
     let response = match app() {
         Ok(app) => match http::read(&request, &app).await {
             Ok(request) => router::handle(&request, &app).await,
-            Err(refusal) => refusal,
+            Err(mut refusal) => {
+                router::note_refusal(&request.method(), "", &mut refusal, &app);
+                refusal
+            }
         },
-        Err(error) => pages::error::misconfigured(&error),
+        Err(error) => router::unusable(&request.url(), &error),
     };
     http::write(response)
 }
 
-#[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, _env: Env, _context: ScheduleContext) {
+/// The cron event. Its argument is not looked at: whoever binds the Worker can call this by RPC with anything, and the
+/// crate's `#[event(scheduled)]` traps on what is no event, which resets the isolate.
+#[wasm_bindgen]
+pub async fn scheduled(_event: JsValue) {
     if let Ok(app) = app()
         && let Err(error) = cron::run(&app).await
     {
@@ -76,7 +82,7 @@ fn open(env: &JsValue) -> Result<App, SettingError> {
     let env: &Env = env.unchecked_ref();
     let missing = |name| move |_| SettingError { name, reason: "the binding is missing".to_owned() };
     Ok(App {
-        settings: Settings::read(&|name| env.var(name).ok().map(|value| value.to_string()))?,
+        settings: Settings::read(&|name| variable(env, name))?,
         clock: Box::new(WorkerClock),
         random: Box::new(WorkerRandom),
         db: Box::new(database::D1(env.d1("DB").map_err(missing("DB"))?)),
@@ -84,6 +90,14 @@ fn open(env: &JsValue) -> Result<App, SettingError> {
         log: Box::new(WorkerLog),
         memory: RefCell::new(Memory::default()),
     })
+}
+
+fn variable(env: &Env, name: &str) -> Variable {
+    match Reflect::get(env, &JsValue::from_str(name)) {
+        Ok(value) if value.is_undefined() => Variable::Missing,
+        Ok(value) => value.as_string().map_or(Variable::NotText, Variable::Text),
+        Err(_) => Variable::NotText,
+    }
 }
 
 struct WorkerClock;

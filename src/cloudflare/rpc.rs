@@ -1,6 +1,5 @@
 //! The RPC method of the Worker's entrypoint: `env.AUTH.validate(authorization, options)`.
 
-use http::StatusCode;
 use js_sys::{JSON, Object, Reflect};
 use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -21,13 +20,7 @@ pub async fn validate(authorization: JsValue, options: JsValue) -> JsValue {
 async fn answer(authorization: &JsValue, options: &JsValue) -> Response {
     let app = match app() {
         Ok(app) => app,
-        Err(error) => {
-            return respond::oauth_with_status(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "temporarily_unavailable",
-                &error.to_string(),
-            );
-        }
+        Err(error) => return validate::unavailable(&error),
     };
     let mut response = match (read_authorization(authorization), read_options(options)) {
         (Ok(authorization), Ok(demands)) => validate::answer(authorization.as_deref(), &demands, &app).await,
@@ -41,7 +34,14 @@ fn read_authorization(value: &JsValue) -> Result<Option<String>, OAuthError> {
     if value.is_null() || value.is_undefined() {
         return Ok(None);
     }
-    value.as_string().map(Some).ok_or_else(|| OAuthError::invalid_request("authorization must be a string"))
+    let text = value.as_string();
+    let text = text.ok_or_else(|| OAuthError::invalid_request("authorization must be a string"))?;
+    // As a header would carry it: without the blanks around it, and printable ASCII only.
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
+    match text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        true => Ok(Some(text.to_owned())),
+        false => Err(OAuthError::invalid_request("the header authorization came twice or is not text")),
+    }
 }
 
 /// A name that nobody knows could be a check that is not made.
@@ -55,7 +55,7 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
     for name in Object::keys(object).iter() {
         let value = Reflect::get(object, &name).map_err(|_| refused("options cannot be read"))?;
         if value.is_undefined() {
-            continue;
+            return Err(refused("an option is undefined: a check that is meant to be made would not be"));
         }
         let text = || value.as_string().ok_or_else(|| refused("an option that must be a string is none"));
         let flag =

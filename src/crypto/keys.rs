@@ -27,6 +27,7 @@ pub struct Keys {
     mac: HmacSha256,
     derivation: HmacSha256,
     memory: HmacSha256,
+    record: HmacSha256,
 }
 
 impl KeyRing {
@@ -77,6 +78,7 @@ impl Keys {
             mac: derive(&master, b"postern token mac")?,
             derivation: derive(&master, b"postern token derivation")?,
             memory: derive(&master, b"postern secret memory")?,
+            record: derive(&master, b"postern token record")?,
         })
     }
 
@@ -103,6 +105,11 @@ impl Keys {
     pub fn derive(&self, refresh_token: &str, rotation_nonce: &[u8], kind: &str) -> [u8; 32] {
         let length = (refresh_token.len() as u64).to_be_bytes();
         finish(&self.derivation, &[&length, refresh_token.as_bytes(), rotation_nonce, kind.as_bytes()])
+    }
+
+    /// The MAC of what KV holds of a token: whoever can write there must not be able to widen one.
+    pub fn record_mac(&self, digest: &str, record: &str) -> [u8; 32] {
+        finish(&self.record, &[digest.as_bytes(), record.as_bytes()])
     }
 
     /// What an isolate keeps of a client secret that it has seen to be right, instead of hashing slowly again.

@@ -1,7 +1,7 @@
 //! Slow hashes of passwords and of chosen client secrets: Argon2id in PHC strings.
 
 use argon2::password_hash::phc::{ParamsString, PasswordHash};
-use argon2::password_hash::{CustomizedPasswordHasher, PasswordVerifier};
+use argon2::password_hash::{CustomizedPasswordHasher, Error, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 
 /// The length of a salt, in bytes.
@@ -50,15 +50,20 @@ impl PasswordHasher {
 
     /// Compares `password` with the PHC string `hash`; with none, does the same work and says no.
     pub fn verify(&self, password: &str, hash: Option<&str>) -> PasswordMatch {
-        let Ok(parsed) = PasswordHash::new(hash.unwrap_or(&self.decoy)) else {
-            return PasswordMatch::No;
+        let compare = |hash: &str| {
+            let parsed = PasswordHash::new(hash).ok()?;
+            match Argon2::default().verify_password(password.as_bytes(), &parsed) {
+                Ok(()) if self.is_current(&parsed) => Some(PasswordMatch::Yes),
+                Ok(()) => Some(PasswordMatch::YesOutdated),
+                Err(Error::PasswordInvalid) => Some(PasswordMatch::No),
+                Err(_) => None,
+            }
         };
-        match Argon2::default().verify_password(password.as_bytes(), &parsed) {
-            Ok(()) if hash.is_none() => PasswordMatch::No,
-            Ok(()) if self.is_current(&parsed) => PasswordMatch::Yes,
-            Ok(()) => PasswordMatch::YesOutdated,
-            Err(_) => PasswordMatch::No,
-        }
+        // None: there is no hash, or none that a password could have. It must not show by answering at once.
+        hash.and_then(compare).unwrap_or_else(|| {
+            compare(&self.decoy);
+            PasswordMatch::No
+        })
     }
 
     fn is_current(&self, hash: &PasswordHash) -> bool {

@@ -10,7 +10,7 @@ use crate::grants::GrantError;
 use crate::grants::client::{AuthenticatedClient, unproven};
 use crate::model::application::Application;
 use crate::protocol::authorization::{self, Credentials};
-use crate::protocol::error::OAuthError;
+use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::store::applications;
 use crate::store::database::StoreError;
@@ -45,6 +45,9 @@ pub async fn with_client<T>(
             Err(error) => refused = Some((revision, error)),
             Ok(client) => match act(client).await {
                 Ok(done) => return Ok(done),
+                Err(GrantError::OAuth(error)) if is_remembered && rests_on_registration(&error) => {
+                    refused = Some((revision, error));
+                }
                 Err(GrantError::OAuth(error)) => return Err(error),
                 Err(GrantError::StaleApplication) => {}
             },
@@ -52,6 +55,11 @@ pub async fn with_client<T>(
         call.app.memory.borrow_mut().forget_application(&client_id);
     }
     Err(StoreError("the application changed again and again".to_owned()).into())
+}
+
+/// True if another registration of the application could have led to another answer.
+fn rests_on_registration(error: &OAuthError) -> bool {
+    matches!(error.code(), ErrorCode::UnauthorizedClient | ErrorCode::InvalidScope)
 }
 
 /// How often the client is authenticated anew because the application was changed in between.

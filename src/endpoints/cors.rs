@@ -8,6 +8,7 @@ use http::header::{
 
 use super::respond::{empty, set};
 use super::{Call, Response, header};
+use crate::protocol::uri::check_origin;
 use crate::store::applications;
 use crate::store::database::StoreError;
 
@@ -44,6 +45,10 @@ pub async fn allow_origin(call: &Call<'_>, response: &mut Response) {
 
 async fn any_allows(origin: &str, call: &Call<'_>) -> Result<bool, StoreError> {
     let app = call.app;
+    // What no application could list is neither asked for nor remembered.
+    if check_origin(origin).is_err() {
+        return Ok(false);
+    }
     let remembered = app.memory.borrow().origin(origin, app.clock.now());
     if let Some(is_allowed) = remembered {
         return Ok(is_allowed);

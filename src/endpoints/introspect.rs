@@ -62,12 +62,12 @@ pub fn active(record: &TokenRecord) -> Value {
     body
 }
 
-/// The caller brings a Bearer token with the scope `introspection`.
+/// The caller brings a Bearer token with the scope `introspection`. The database is asked about it, too.
 async fn check_bearer(token: &Secret, app: &App) -> Result<(), OAuthError> {
     let invalid =
         || OAuthError::new(ErrorCode::InvalidToken, "the access token is invalid, expired or revoked");
     let token = AccessToken::parse(token.expose(), &app.settings.keys).ok_or_else(invalid)?;
-    match find::find(&token, false, app.clock.now(), app).await? {
+    match find::find(&token, true, app.clock.now(), app).await? {
         Found::Refused(reason) => Err(invalid().because(reason)),
         Found::Good(record) if Scope::from_stored(&record.scope).contains(SCOPE) => Ok(()),
         Found::Good(_) => {
@@ -78,6 +78,9 @@ async fn check_bearer(token: &Secret, app: &App) -> Result<(), OAuthError> {
 
 async fn for_bearer(call: &Call<'_>) -> Result<Value, OAuthError> {
     let params = form(call.request)?;
+    if params.contains("client_secret") {
+        return Err(OAuthError::invalid_request("client_secret stands in the body beside a Bearer token"));
+    }
     let Some(token) = Asked::parse(&params, call.app)? else {
         return Ok(inactive());
     };

@@ -124,6 +124,14 @@ pub fn because(response: &mut Response, error: &'static str, detail: String, is_
     response.extensions_mut().insert(Refusal { error, detail, is_logged });
 }
 
+/// A refusal by form or MAC alone: a log line would cost more than it, so it is only counted.
+pub fn unlogged(mut response: Response) -> Response {
+    if let Some(refusal) = response.extensions_mut().get_mut::<Refusal>() {
+        refusal.is_logged = false;
+    }
+    response
+}
+
 fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,

@@ -34,7 +34,8 @@ async fn revoke(call: &Call<'_>) -> Result<(), OAuthError> {
     .await
 }
 
-/// Ends the family, whichever of its tokens was presented; only for the application that it belongs to (RFC 7009 §2.1).
+/// Ends the family, whichever of its tokens was presented, an expired one too: who logs out with what they have must not
+/// stay logged in. Only for the application that it belongs to (RFC 7009 §2.1).
 async fn end(holder: &Holder, client: &AuthenticatedClient, call: &Call<'_>) -> Result<(), GrantError> {
     let (app, application) = (call.app, client.application());
     if holder.application != application.id {
@@ -46,8 +47,8 @@ async fn end(holder: &Holder, client: &AuthenticatedClient, call: &Call<'_>) -> 
     if !ended.caller_is_current {
         return Err(GrantError::StaleApplication);
     }
-    if ended.owner == Some(application.id) {
-        revoke::mark_family(&holder.family, now, app).await.map_err(OAuthError::from)?;
+    if ended.is_ended {
+        revoke::mark_family(&holder.family, app).await.map_err(OAuthError::from)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::model::scope::Scope;
 use crate::protocol::authorization::{self, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::settings::SettingError;
 use crate::tokens::find::{self, Found};
 use crate::tokens::record::TokenRecord;
 use crate::tokens::token::AccessToken;
@@ -58,10 +59,10 @@ pub async fn answer(authorization: Option<&str>, demands: &Demands, app: &App) -
     let token = match authorization.map(bearer_token) {
         None | Some(Ok(None)) => return respond::bearer_challenge(),
         Some(Ok(Some(token))) => token,
-        Some(Err(error)) => return unlogged(respond::bearer_error(&error, None)),
+        Some(Err(error)) => return respond::unlogged(respond::bearer_error(&error, None)),
     };
     let Some(token) = AccessToken::parse(&token, &app.settings.keys) else {
-        return unlogged(respond::bearer_error(&invalid_token("its form or MAC is wrong"), None));
+        return respond::unlogged(respond::bearer_error(&invalid_token("its form or MAC is wrong"), None));
     };
     match find::find(&token, demands.fresh, app.clock.now(), app).await {
         Err(error) => respond::bearer_error(&error.into(), None),
@@ -73,14 +74,18 @@ pub async fn answer(authorization: Option<&str>, demands: &Demands, app: &App) -
     }
 }
 
+/// The answer while a setting cannot be used: nobody knows of any token whether it is good.
+pub fn unavailable(error: &SettingError) -> Response {
+    respond::bearer_error(&OAuthError::temporarily_unavailable(error.clone()), None)
+}
+
 impl Demands {
     /// Reads the query and the forwarded headers. A name that nobody knows could be a check that is not made.
     fn read(query: &Params, request: &Request) -> Result<Self, OAuthError> {
         for (name, value) in query.clone().into_pairs() {
             match (name.as_str(), value.as_str()) {
-                ("scope" | "any_scope" | "audience", "") => {
-                    return Err(OAuthError::invalid_request(format!("{name} is empty")));
-                }
+                ("scope" | "any_scope", "") => return Err(no_scopes(&name)),
+                ("audience", "") => return Err(no_audience()),
                 ("scope" | "any_scope" | "audience", _)
                 | ("read_write" | "fresh", "0" | "1")
                 | ("proxy", "nginx") => {}
@@ -110,12 +115,12 @@ impl Demands {
     /// What the token's scope must hold.
     fn needed(&self) -> Result<Needed, OAuthError> {
         if self.audience.is_some() {
-            return Err(OAuthError::invalid_request("audience is not supported"));
+            return Err(no_audience());
         }
         let read = |name: &str, text: &Option<String>| match text.as_deref().map(Scope::parse) {
             None => Ok(None),
             Some(Ok(scope)) if !scope.is_empty() => Ok(Some(scope)),
-            Some(_) => Err(OAuthError::invalid_request(format!("{name} is empty or not a list of scopes"))),
+            Some(_) => Err(no_scopes(name)),
         };
         let mut all = read("scope", &self.scope)?;
         if self.read_write {
@@ -134,6 +139,14 @@ impl Demands {
         }
         Ok(Needed { all, any: read("any_scope", &self.any_scope)? })
     }
+}
+
+fn no_scopes(name: &str) -> OAuthError {
+    OAuthError::invalid_request(format!("{name} is empty or not a list of scopes"))
+}
+
+fn no_audience() -> OAuthError {
+    OAuthError::invalid_request("audience is not supported")
 }
 
 /// What a token's scope must hold.
@@ -192,14 +205,6 @@ fn good(record: &TokenRecord) -> Response {
 fn invalid_token(reason: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidToken, "the access token is invalid, expired or revoked")
         .because(reason)
-}
-
-/// A refusal by form alone: a log line would cost more than it.
-fn unlogged(mut response: Response) -> Response {
-    if let Some(refusal) = response.extensions_mut().get_mut::<respond::Refusal>() {
-        refusal.is_logged = false;
-    }
-    response
 }
 
 /// What the proxy tells of the original request must stand once: a second value is the caller's own.

@@ -5,14 +5,15 @@ use super::{GrantError, granted_scope};
 use crate::app::App;
 use crate::crypto::password_hash::PasswordMatch;
 use crate::crypto::random_bytes;
+use crate::model::application::Application;
 use crate::model::id::GrantId;
-use crate::model::password::LONGEST;
+use crate::model::{password, username};
 use crate::protocol::error::OAuthError;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
 use crate::store::database::StoreError;
 use crate::store::families::{Login, Stored};
-use crate::store::users::{self, LoginCandidate};
+use crate::store::users::{self, Candidate, LoginCandidate};
 use crate::tokens::mint::{self, Issuance, IssuanceLogin, TokenResponse};
 
 /// How often a login is stored anew because the user or the grant changed in between.
@@ -37,7 +38,7 @@ pub async fn issue(
     let password = params.required("password")?;
     let scope = granted_scope(params, application, app)?;
 
-    let candidate = users::find_for_login(username, &application.id, &*app.db).await?;
+    let candidate = find(username, application, app).await?;
     let (mut candidate, password_hash) = authenticate(candidate, password, app)?;
     let epoch = candidate.user.token_epoch;
 
@@ -60,7 +61,7 @@ pub async fn issue(
         }
         // Another login made the first grant at the same time, or the user has been changed: then the password has to
         // be proven anew, and that is for the client to do.
-        let again = users::find_for_login(username, &application.id, &*app.db).await?;
+        let again = find(username, application, app).await?;
         candidate = again
             .filter(|again| again.user.token_epoch == epoch && again.user.profile.is_active)
             .ok_or_else(|| invalid_credentials("the user was changed during the login"))?;
@@ -68,19 +69,35 @@ pub async fn issue(
     Err(StoreError("a login was overtaken by others again and again".to_owned()).into())
 }
 
+/// Who is meant by the name, if it can be one: what is longer is not even looked for.
+async fn find(
+    username: &str,
+    application: &Application,
+    app: &App,
+) -> Result<Option<LoginCandidate>, GrantError> {
+    if username.chars().count() > username::LONGEST {
+        return Ok(None);
+    }
+    match users::find_for_login(username, application, &*app.db).await? {
+        Candidate::Found(candidate) => Ok(Some(*candidate)),
+        Candidate::Nobody => Ok(None),
+        Candidate::StaleApplication => Err(GrantError::StaleApplication),
+    }
+}
+
 /// Exactly one slow hash, whoever is or is not there. Returns the user, and a hash with today's parameters if the stored
 /// one has others.
 fn authenticate(
     candidate: Option<LoginCandidate>,
-    password: &str,
+    typed: &str,
     app: &App,
 ) -> Result<(LoginCandidate, Option<String>), OAuthError> {
-    if password.len() > LONGEST {
+    if typed.len() > password::LONGEST {
         return Err(invalid_credentials("the password is too long to be one"));
     }
     let hasher = &app.settings.password_hasher;
     let hash = candidate.as_ref().and_then(|candidate| candidate.user.password_hash.as_deref());
-    let matched = hasher.verify(password, hash);
+    let matched = hasher.verify(typed, hash);
     let Some(candidate) = candidate else {
         return Err(invalid_credentials("there is no such user"));
     };
@@ -91,7 +108,7 @@ fn authenticate(
         return Err(invalid_credentials("the user is disabled"));
     }
     let password_hash = match matched {
-        PasswordMatch::YesOutdated => hasher.hash(password, random_bytes(&*app.random)).ok(),
+        PasswordMatch::YesOutdated => hasher.hash(typed, random_bytes(&*app.random)).ok(),
         PasswordMatch::Yes | PasswordMatch::No => None,
     };
     Ok((candidate, password_hash))

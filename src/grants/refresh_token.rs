@@ -6,7 +6,7 @@ use super::client::AuthenticatedClient;
 use crate::app::App;
 use crate::crypto::random_bytes;
 use crate::model::family::{Family, Rotation, RotationNonce};
-use crate::model::scope::Scope;
+use crate::model::scope::{BUILT_IN, Scope};
 use crate::model::time::Timestamp;
 use crate::protocol::error::OAuthError;
 use crate::protocol::grant_type::GrantType;
@@ -37,10 +37,12 @@ pub async fn exchange(
     if presented.holder().application != application.id {
         return Err(invalid("it was issued to another application").into());
     }
+    // Never more than the application may still have.
     let scope = match params.optional("scope") {
-        Some(asked) => Some(narrow(asked, &presented, app).await?),
-        None => None,
+        Some(asked) => narrow(asked, &presented, app).await?,
+        None => app.settings.scopes.iter().chain(BUILT_IN).collect(),
     };
+    let scope = scope.filter(|token| application.may_have(token, &app.settings.scopes));
 
     let keys = app.settings.keys.first();
     let nonce = RotationNonce::new(keys.id(), random_bytes(&*app.random));
@@ -55,7 +57,7 @@ pub async fn exchange(
         nonce,
         access: NewAccess {
             digest: pair.access_token.digest(),
-            scope: scope.as_ref(),
+            scope: &scope,
             expires_at: now + app.settings.access_token_lifetime,
         },
         grace: app.settings.refresh_token_grace,
@@ -83,7 +85,7 @@ async fn repeat(
 ) -> Result<TokenResponse, GrantError> {
     if family.ended_at.is_some() {
         // KV may not have learnt of it when it ended.
-        revoke::mark_family(&family.id, now, app).await.map_err(OAuthError::from)?;
+        revoke::mark_family(&family.id, app).await.map_err(OAuthError::from)?;
     }
     let live = family.check_live().map_err(invalid)?;
     let refresh = family.refresh.as_ref().ok_or_else(|| invalid("the family has no refresh token"))?;

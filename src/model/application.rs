@@ -127,6 +127,15 @@ impl Application {
         self.registration.allowed_origins.iter().any(|allowed| allowed == origin)
     }
 
+    /// True if the application may have this scope now. `known` are all scopes that exist but the built-in ones.
+    pub fn may_have(&self, token: &str, known: &Scope) -> bool {
+        let registered = &self.registration.scope;
+        match BUILT_IN.contains(&token) {
+            true => registered.contains(token),
+            false => known.contains(token) && (registered.is_empty() || registered.contains(token)),
+        }
+    }
+
     /// What a request for `asked` gets, or one that does not ask (RFC 6749 §3.3). `known` are all scopes that exist;
     /// `default` is granted where nothing is asked for, as far as the application may have it.
     ///
@@ -138,15 +147,7 @@ impl Application {
         known: &Scope,
         default: &Scope,
     ) -> Result<Scope, OAuthError> {
-        let may_have = |token: &str| {
-            let is_known = known.contains(token) || BUILT_IN.contains(&token);
-            let registered = &self.registration.scope;
-            let is_registered = match registered.is_empty() {
-                true => !BUILT_IN.contains(&token),
-                false => registered.contains(token),
-            };
-            is_known && is_registered
-        };
+        let may_have = |token: &str| self.may_have(token, known);
         let Some(asked) = asked else {
             let granted = default.filter(may_have);
             return match granted.is_empty() {

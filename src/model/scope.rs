@@ -8,6 +8,9 @@ use crate::protocol::error::OAuthError;
 pub const BUILT_IN: [&str; 7] =
     ["introspection", "openid", "profile", "email", "address", "phone", "offline_access"];
 
+/// In bytes: room for more scopes than any server has, and no work for whoever sends more.
+const LONGEST: usize = 4096;
+
 /// A list of scopes without repetitions, in the order in which they were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Vec<String>);
@@ -16,8 +19,11 @@ impl Scope {
     /// Reads scope tokens with single or more spaces between them.
     ///
     /// # Errors
-    /// - `invalid_scope`: a token has characters that RFC 6749 §3.3 does not allow.
+    /// - `invalid_scope`: a token has characters that RFC 6749 §3.3 does not allow, or there are too many.
     pub fn parse(text: &str) -> Result<Self, OAuthError> {
+        if text.len() > LONGEST {
+            return Err(OAuthError::invalid_scope("scope is too long"));
+        }
         let mut tokens: Vec<String> = Vec::new();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
             if !token.bytes().all(|b| matches!(b, b'!' | b'#'..=b'[' | b']'..=b'~')) {

@@ -4,7 +4,10 @@ use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
 /// In characters.
-const LONGEST: usize = 150;
+pub const LONGEST: usize = 150;
+
+/// Letters by their category, and nothing to the eye (the fillers of Hangul).
+const INVISIBLE: [char; 4] = ['\u{115F}', '\u{1160}', '\u{3164}', '\u{FFA0}'];
 
 /// A name as its owner wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +22,8 @@ impl Username {
         if text.chars().count() > LONGEST {
             return Err("Use at most 150 characters.");
         }
-        let is_plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c));
+        let is_visible = |c: char| c.is_alphanumeric() && !INVISIBLE.contains(&c);
+        let is_plain = |text: &str| text.chars().all(|c| is_visible(c) || "@.+-_".contains(c));
         if text.is_empty() || !is_plain(text) || !is_plain(&text.nfkc().collect::<String>()) {
             return Err("Use letters, digits and @ . + - _ only.");
         }
@@ -62,7 +66,22 @@ mod tests {
         for good in ["a", "ann@example.com", "Жанна", "x_1+2-3.4", &"é".repeat(150)] {
             assert!(Username::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", " ", "a b", "a/b", "a\0", "a\n", "½", "⑴", "<b>", &"a".repeat(151)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "admin\u{1160}",
+            "\u{3164}",
+            " ",
+            "a b",
+            "a/b",
+            "a\0",
+            "a\n",
+            "½",
+            "⑴",
+            "<b>",
+            &"a".repeat(151),
+        ] {
             assert!(Username::parse(bad).is_err(), "{bad}");
         }
     }

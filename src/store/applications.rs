@@ -1,7 +1,7 @@
 //! `applications` and `application_origins`.
 
 use super::database::{Database, Row, Statement, StoreError, outcome};
-use super::users::{DELETED_EPOCH, note_deleted};
+use super::users::DELETED_EPOCH;
 use crate::model::application::{Application, AuthMethod, ClientType, Registration, SecretHash};
 use crate::model::id::ApplicationId;
 use crate::model::scope::Scope;
@@ -130,14 +130,22 @@ pub async fn update(
     }
 }
 
-/// Deletes an application. What hangs on it is cleared away later.
-pub async fn delete(application: &ApplicationId, db: &dyn Database) -> Result<(), StoreError> {
-    db.batch(vec![
-        Statement::new("DELETE FROM applications WHERE id = ?1").bind(application),
-        note_deleted(application.to_string()),
-    ])
-    .await?;
-    Ok(())
+/// Deletes an application in the revision that was read; what hangs on it is cleared away later. False if somebody has
+/// changed it in between.
+pub async fn delete(application: &Application, db: &dyn Database) -> Result<bool, StoreError> {
+    let delete = Statement::new("DELETE FROM applications WHERE id = ?1 AND revision = ?2")
+        .bind(&application.id)
+        .bind(&application.revision);
+    let note_deleted = Statement::new(
+        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
+         SELECT ?1, ?2, 1 WHERE NOT EXISTS (SELECT 1 FROM applications WHERE id = ?1)
+         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch, is_deleted = 1",
+    )
+    .bind(&application.id)
+    .bind(DELETED_EPOCH);
+    let is_gone = Statement::new("SELECT 1 FROM applications WHERE id = ?1").bind(&application.id);
+    let outcomes = db.batch(vec![delete, note_deleted, is_gone]).await?;
+    Ok(outcome(&outcomes, 2)?.rows.is_empty())
 }
 
 /// The token epoch that an application has now; [`DELETED_EPOCH`] if it is gone.

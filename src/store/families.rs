@@ -149,8 +149,8 @@ pub struct Replacement<'a> {
 #[derive(Debug)]
 pub struct NewAccess<'a> {
     pub digest: TokenDigest,
-    /// None: what the family was granted.
-    pub scope: Option<&'a Scope>,
+    /// Of what the family was granted, these.
+    pub scope: &'a Scope,
     pub expires_at: Timestamp,
 }
 
@@ -188,13 +188,16 @@ pub async fn refresh(
 
 fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement {
     Statement::new(
-        "UPDATE families SET
+        r#"UPDATE families SET
            previous_refresh_digest = refresh_digest, refresh_digest = ?5, refresh_expires_at = ?6,
            rotation_nonce = ?7, rotated_at = ?8,
            previous_access_digest = access_digest, previous_access_scope = access_scope,
            previous_access_issued_at = access_issued_at,
            previous_access_expires_at = min(access_expires_at, ?8 + ?12),
-           access_digest = ?9, access_scope = coalesce(?10, scope), access_issued_at = ?8, access_expires_at = ?11,
+           access_scope = (SELECT coalesce(group_concat(granted.value, ' '), '')
+             FROM json_each('["' || replace(scope, ' ', '","') || '"]') granted
+             WHERE granted.value IN (SELECT value FROM json_each(?10))),
+           access_digest = ?9, access_issued_at = ?8, access_expires_at = ?11,
            expires_at = CASE WHEN ?6 IS NULL THEN NULL ELSE max(?6, ?11) END
          WHERE id = ?1 AND refresh_digest = ?2 AND application_id = ?3 AND ended_at IS NULL
          AND (refresh_expires_at IS NULL OR refresh_expires_at > ?8)
@@ -203,7 +206,7 @@ fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement
            AND a.token_epoch = families.application_epoch)
          AND EXISTS (SELECT 1 FROM users u WHERE u.id = families.user_id AND u.is_active = 1
            AND u.token_epoch = families.user_epoch)
-         AND EXISTS (SELECT 1 FROM grants g WHERE g.id = families.grant_id AND g.ended_at IS NULL)",
+         AND EXISTS (SELECT 1 FROM grants g WHERE g.id = families.grant_id AND g.ended_at IS NULL)"#,
     )
     .bind(&replacement.family)
     .bind(replacement.presented)
@@ -214,7 +217,7 @@ fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement
     .bind(&replacement.nonce)
     .bind(now)
     .bind(&replacement.access.digest)
-    .bind(replacement.access.scope.map(Scope::to_string))
+    .bind(serde_json::Value::from_iter(replacement.access.scope.iter()).to_string())
     .bind(replacement.access.expires_at)
     .bind(replacement.grace.seconds())
     .bind(replacement.rotates)
@@ -223,8 +226,8 @@ fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement
 /// What came of ending a family on behalf of an application.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whose family it is, if there is one.
-    pub owner: Option<ApplicationId>,
+    /// The family is one of the caller's, and has ended: now or before.
+    pub is_ended: bool,
     /// The caller is still in the revision that the isolate remembers; if not, nothing was changed.
     pub caller_is_current: bool,
 }
@@ -246,13 +249,14 @@ pub async fn end_for(
     .bind(now + keep)
     .bind(&caller.id)
     .bind(&caller.revision);
-    let owner = Statement::new("SELECT application_id FROM families WHERE id = ?1").bind(family);
-    let outcomes = db.batch(vec![update, owner, revision_of(&caller.id)]).await?;
+    let ended = Statement::new(
+        "SELECT 1 FROM families WHERE id = ?1 AND application_id = ?2 AND ended_at IS NOT NULL",
+    )
+    .bind(family)
+    .bind(&caller.id);
+    let outcomes = db.batch(vec![update, ended, revision_of(&caller.id)]).await?;
     Ok(Ended {
-        owner: outcome(&outcomes, 1)?
-            .first()
-            .map(|row| row.parsed("application_id", ApplicationId::parse))
-            .transpose()?,
+        is_ended: outcome(&outcomes, 1)?.first().is_some(),
         caller_is_current: is_current(caller, outcomes.last())?,
     })
 }

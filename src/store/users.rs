@@ -1,7 +1,8 @@
 //! `users`.
 
 use super::database::{Database, Row, Statement, StoreError, outcome};
-use crate::model::id::{ApplicationId, GrantId, UserId};
+use crate::model::application::Application;
+use crate::model::id::{GrantId, UserId};
 use crate::model::time::Timestamp;
 use crate::model::user::{Profile, User};
 use crate::model::username;
@@ -16,6 +17,15 @@ pub struct LoginCandidate {
     pub grant_id: Option<GrantId>,
 }
 
+/// What came of looking for who is about to log in.
+#[derive(Debug)]
+pub enum Candidate {
+    Found(Box<LoginCandidate>),
+    Nobody,
+    /// The application is not in the revision that the isolate remembers.
+    StaleApplication,
+}
+
 /// Finds by the exact name.
 pub async fn find_by_username(username: &str, db: &dyn Database) -> Result<Option<User>, StoreError> {
     let found = db.run(Statement::new("SELECT * FROM users WHERE username = ?1").bind(username)).await?;
@@ -25,28 +35,35 @@ pub async fn find_by_username(username: &str, db: &dyn Database) -> Result<Optio
 /// Finds who is meant by a name typed at a login: the exact name first, else the only one with its key.
 pub async fn find_for_login(
     typed: &str,
-    application: &ApplicationId,
+    application: &Application,
     db: &dyn Database,
-) -> Result<Option<LoginCandidate>, StoreError> {
+) -> Result<Candidate, StoreError> {
     let found = db
         .run(
             Statement::new(
-                "SELECT u.*, g.id AS grant_id FROM users u
+                "SELECT u.*, g.id AS grant_id, a.revision FROM (SELECT 1)
+                 LEFT JOIN applications a ON a.id = ?3
+                 LEFT JOIN users u ON u.username_key = ?2
                  LEFT JOIN grants g ON g.user_id = u.id AND g.application_id = ?3 AND g.ended_at IS NULL
-                 WHERE u.username_key = ?2 ORDER BY u.username = ?1 DESC LIMIT 2",
+                 ORDER BY u.username = ?1 DESC LIMIT 2",
             )
             .bind(typed)
             .bind(username::key(typed))
-            .bind(application),
+            .bind(&application.id),
         )
         .await?;
-    let Some(row) = found.first() else {
-        return Ok(None);
-    };
-    if found.rows.len() > 1 && row.text("username")? != typed {
-        return Ok(None);
+    let row = found.first().ok_or_else(|| StoreError("a row that is always there is missing".to_owned()))?;
+    if row.optional_text("revision")? != Some(application.revision.as_str()) {
+        return Ok(Candidate::StaleApplication);
     }
-    Ok(Some(LoginCandidate { user: read(row)?, grant_id: row.optional_parsed("grant_id", GrantId::parse)? }))
+    match row.optional_text("username")? {
+        None => Ok(Candidate::Nobody),
+        Some(username) if found.rows.len() > 1 && username != typed => Ok(Candidate::Nobody),
+        Some(_) => Ok(Candidate::Found(Box::new(LoginCandidate {
+            user: read(row)?,
+            grant_id: row.optional_parsed("grant_id", GrantId::parse)?,
+        }))),
+    }
 }
 
 /// Stores a new user, unless a name with the same key is taken. True if it was stored.
@@ -185,14 +202,15 @@ pub async fn token_epoch(user: &UserId, db: &dyn Database) -> Result<i64, StoreE
     found.first().map_or(Ok(DELETED_EPOCH), |row| row.integer("token_epoch"))
 }
 
-/// Deletes a user. What hangs on them is cleared away later.
-pub async fn delete(user: &UserId, db: &dyn Database) -> Result<(), StoreError> {
-    db.batch(vec![
-        Statement::new("DELETE FROM users WHERE id = ?1").bind(user),
-        note_deleted(user.to_string()),
-    ])
-    .await?;
-    Ok(())
+/// Deletes a user who is disabled and has this token epoch; what hangs on them is cleared away later. False if somebody
+/// has enabled them in between.
+pub async fn delete(user: &UserId, token_epoch: i64, db: &dyn Database) -> Result<bool, StoreError> {
+    let delete = Statement::new("DELETE FROM users WHERE id = ?1 AND is_active = 0 AND token_epoch = ?2")
+        .bind(user)
+        .bind(token_epoch);
+    let is_gone = Statement::new("SELECT 1 FROM users WHERE id = ?1").bind(user);
+    let outcomes = db.batch(vec![delete, note_deleted_user(user), is_gone]).await?;
+    Ok(outcome(&outcomes, 2)?.rows.is_empty())
 }
 
 /// Notes a successful login, and the password's hash if it was made anew; only if the family was stored.
@@ -222,13 +240,14 @@ fn note_dead_tokens(user: &UserId) -> Statement {
     .bind(user)
 }
 
-/// Notes that everything of a user or application is dead.
-pub(super) fn note_deleted(owner: String) -> Statement {
+/// Notes that everything of a user is dead, if they are gone.
+fn note_deleted_user(user: &UserId) -> Statement {
     Statement::new(
-        "INSERT INTO purges (owner_id, token_epoch, is_deleted) VALUES (?1, ?2, 1)
+        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
+         SELECT ?1, ?2, 1 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = ?1)
          ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch, is_deleted = 1",
     )
-    .bind(owner)
+    .bind(user)
     .bind(DELETED_EPOCH)
 }
 

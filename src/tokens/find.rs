@@ -41,7 +41,9 @@ fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
         Verdict::Refused(reason) => Some(Found::Refused(reason)),
         Verdict::Good { until, .. } if *until <= now => None,
         Verdict::Good { record, .. } if record.exp <= now => Some(Found::Refused("the token has expired")),
-        Verdict::Good { record, .. } if memory.marks.is_empty() => Some(Found::Good(record.clone())),
+        Verdict::Good { record, .. } if memory.marks.is_empty() && memory.replaced.is_empty() => {
+            Some(Found::Good(record.clone()))
+        }
         Verdict::Good { record, .. } => {
             let record = TokenRecord::clone(record);
             drop(memory);
@@ -67,7 +69,7 @@ async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option
         }
     };
     let (record, values) = values.split_first()?;
-    let record = record.as_deref().and_then(|text| TokenRecord::from_stored(text, token.holder()));
+    let record = record.as_deref().and_then(|text| TokenRecord::from_stored(text, token, &app.settings.keys));
     let marks = Marks::read(&marks, values.iter().map(Option::as_deref)).and(own_marks(token, app));
     match marks.judge(record, app.settings.access_token_lifetime, now) {
         Judgement::Good(record) => Some(accept(token, record, now, app)),
@@ -85,7 +87,7 @@ async fn in_database(token: &AccessToken, now: Timestamp, app: &App) -> Result<F
     };
     // A token with a longer life than today's setting could outlive the marks: it is asked for each time.
     if record.exp - record.iat <= app.settings.access_token_lifetime {
-        app.hot.put_later(&record_key(token), &record.to_stored(), record.exp.remaining(now));
+        put_later(token, &record, now, app);
     }
     Ok(accept(token, record, now, app))
 }
@@ -106,6 +108,12 @@ pub fn good_record(
         return Err("the token has expired");
     }
     Ok(TokenRecord::new(family, &live, issued))
+}
+
+/// Puts the record of a good token into KV, after the answer, until the token expires.
+pub fn put_later(token: &AccessToken, record: &TokenRecord, now: Timestamp, app: &App) {
+    let stored = record.to_stored(token, app.settings.keys.first());
+    app.hot.put_later(&record_key(token), &stored, record.exp.remaining(now));
 }
 
 fn accept(token: &AccessToken, record: TokenRecord, now: Timestamp, app: &App) -> Found {
@@ -130,5 +138,6 @@ fn refuse(token: &AccessToken, reason: &'static str, app: &App) -> Found {
 fn own_marks(token: &AccessToken, app: &App) -> Marks {
     let memory = app.memory.borrow();
     let keys = mark_keys(token);
-    Marks::read(&keys, keys.iter().map(|key| memory.marks.get(key).map(String::as_str)))
+    let find = |key: &String| memory.marks.get(key).or_else(|| memory.replaced.get(key)).map(String::as_str);
+    Marks::read(&keys, keys.iter().map(find))
 }

@@ -1,6 +1,7 @@
 //! Minting: the first tokens of a family, and the pair that a refresh leads to.
 
-use super::record::{TokenRecord, record_key};
+use super::find;
+use super::record::TokenRecord;
 use super::token::{AccessToken, Holder, RefreshToken};
 use crate::app::App;
 use crate::crypto::keys::Keys;
@@ -84,11 +85,7 @@ pub async fn issue(
     };
     match families::insert(&family, now, &*app.db).await? {
         Stored::Yes => {
-            app.hot.put_later(
-                &record_key(&access_token),
-                &record.to_stored(),
-                access.expires_at.remaining(now),
-            );
+            find::put_later(&access_token, &record, now, app);
             let expires_in = app.settings.access_token_lifetime;
             Ok(Ok(TokenResponse { access_token, expires_in, refresh_token, scope: issuance.scope }))
         }
@@ -134,11 +131,11 @@ pub fn announce_refresh(
             let key = format!("r:{}", replaced.digest);
             let until = replaced.expires_at.0.to_string();
             app.hot.put_later(&key, &until, app.settings.access_token_lifetime);
-            app.memory.borrow_mut().marks.insert(key, until);
+            app.memory.borrow_mut().replaced.insert(key, until);
         }
         None => {
             let record = TokenRecord::new(family, live, &family.access);
-            app.hot.put_later(&record_key(access_token), &record.to_stored(), record.exp.remaining(now));
+            find::put_later(access_token, &record, now, app);
         }
     }
 }

@@ -7,6 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::token::{AccessToken, Holder};
+use crate::crypto::encoding::{base64url, from_base64url};
+use crate::crypto::keys::{KeyRing, Keys};
+use crate::crypto::secret::same_bytes;
 use crate::model::application::Application;
 use crate::model::family::{Family, IssuedToken, Live};
 use crate::model::time::{Lifetime, Timestamp};
@@ -100,23 +103,22 @@ impl TokenRecord {
         }
     }
 
-    pub fn to_stored(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// What KV holds of the token: key id, MAC and JSON.
+    pub fn to_stored(&self, token: &AccessToken, keys: &Keys) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mac = keys.record_mac(&token.digest().to_string(), &json);
+        format!("{}.{}.{json}", keys.id(), base64url(&mac))
     }
 
-    /// Reads what KV holds under a token's key; what is not the record of this token is no record.
-    pub fn from_stored(text: &str, holder: &Holder) -> Option<Self> {
-        let record: Self = serde_json::from_str(text).ok()?;
-        let is_its_own = record.family == holder.family.to_string()
-            && record.application == holder.application.to_string()
-            && match (&record.user, &holder.user) {
-                (None, None) => true,
-                (Some(user), Some((id, grant))) => {
-                    user.id == id.to_string() && user.grant == grant.to_string()
-                }
-                _ => false,
-            };
-        is_its_own.then_some(record)
+    /// Reads what KV holds under a token's key. What does not bear our MAC for this very token is no record.
+    pub fn from_stored(stored: &str, token: &AccessToken, keys: &KeyRing) -> Option<Self> {
+        let (key_id, rest) = stored.split_once('.')?;
+        let (mac, json) = rest.split_once('.')?;
+        let ours = keys.find(key_id.parse().ok()?)?.record_mac(&token.digest().to_string(), json);
+        if !same_bytes(&ours, &from_base64url(mac)?) {
+            return None;
+        }
+        serde_json::from_str(json).ok()
     }
 }
 
@@ -211,6 +213,7 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::id::{ApplicationId, FamilyId};
 
     fn record() -> TokenRecord {
         TokenRecord {
@@ -262,28 +265,23 @@ mod tests {
     }
 
     #[test]
-    fn a_record_reads_as_it_was_written() {
-        use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
+    fn a_record_reads_as_it_was_written_for_its_own_token_only() {
+        let keys = KeyRing::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
         let holder = Holder {
             family: FamilyId::from_bytes(&[1; 16]).unwrap(),
             application: ApplicationId::from_bytes(&[2; 12]).unwrap(),
-            user: Some((UserId::from_bytes(&[3; 12]).unwrap(), GrantId::from_bytes(&[4; 12]).unwrap())),
+            user: None,
         };
-        let mut written = record();
-        written.family = holder.family.to_string();
-        written.application = holder.application.to_string();
-        written.user = holder.user.map(|(user, grant)| RecordUser {
-            id: user.to_string(),
-            username: "ann".into(),
-            user_epoch: 5,
-            grant: grant.to_string(),
-        });
-        assert_eq!(TokenRecord::from_stored(&written.to_stored(), &holder), Some(written.clone()));
-        assert_eq!(TokenRecord::from_stored(&record().to_stored(), &holder), None);
-        assert_eq!(TokenRecord::from_stored("{}", &holder), None);
-        written.user = None;
-        let of_client = Holder { user: None, ..holder };
-        assert_eq!(TokenRecord::from_stored(&written.to_stored(), &of_client), Some(written.clone()));
-        assert_eq!(TokenRecord::from_stored(&written.to_stored(), &holder), None);
+        let token = |secret| AccessToken::mint(holder, [secret; 32], keys.first());
+        for written in [record(), TokenRecord { user: None, ..record() }] {
+            let stored = written.to_stored(&token(1), keys.first());
+            assert_eq!(TokenRecord::from_stored(&stored, &token(1), &keys), Some(written));
+            assert_eq!(TokenRecord::from_stored(&stored, &token(2), &keys), None);
+            let widened = stored.replace("read", "admin");
+            assert_eq!(TokenRecord::from_stored(&widened, &token(1), &keys), None);
+        }
+        for nonsense in ["", "{}", "0..{}", "0.AA.{}", "9.AA.{}", "x.AA.{}"] {
+            assert_eq!(TokenRecord::from_stored(nonsense, &token(1), &keys), None);
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::error::Error;
 
 use crate::app::App;
 use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
-use crate::model::time::Timestamp;
+use crate::model::time::{Lifetime, Timestamp};
 use crate::protocol::error::OAuthError;
+use crate::store::database::StoreError;
 use crate::store::{applications, families, grants, users};
 
 /// The database or KV did not do its part: try again.
@@ -32,15 +33,15 @@ impl From<RevocationFailed> for OAuthError {
 /// The database or KV did not answer.
 pub async fn end_family(family: &FamilyId, now: Timestamp, app: &App) -> Result<(), RevocationFailed> {
     families::end(family, app.settings.access_token_lifetime, now, &*app.db).await?;
-    mark_family(family, now, app).await
+    mark_family(family, app).await
 }
 
 /// Puts the mark of a family that has ended.
 ///
 /// # Errors
 /// KV did not answer.
-pub async fn mark_family(family: &FamilyId, now: Timestamp, app: &App) -> Result<(), RevocationFailed> {
-    mark(format!("f:{family}"), now.0, app).await
+pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationFailed> {
+    mark(&format!("f:{family}"), ENDED, app).await
 }
 
 /// Ends a user's standing authorization of an application: one row and one mark, however many tokens came of it.
@@ -49,7 +50,7 @@ pub async fn mark_family(family: &FamilyId, now: Timestamp, app: &App) -> Result
 /// The database or KV did not answer.
 pub async fn end_grant(grant: &GrantId, now: Timestamp, app: &App) -> Result<(), RevocationFailed> {
     grants::end(grant, now, &*app.db).await?;
-    mark(format!("g:{grant}"), now.0, app).await
+    mark(&format!("g:{grant}"), ENDED, app).await
 }
 
 /// Ends all tokens of a user, and sets a new password too if there is one: one update and one mark, however many
@@ -68,21 +69,12 @@ pub async fn end_user_tokens(
     }
 }
 
-/// Puts the mark of a user whose tokens before `epoch` have ended. Two at once may overtake each other on the way to
-/// KV: so the database is asked again afterwards, and the later epoch put again.
+/// Puts the mark of a user whose tokens before `epoch` have ended.
 ///
 /// # Errors
 /// The database or KV did not answer.
 pub async fn mark_user(user: &UserId, epoch: i64, app: &App) -> Result<(), RevocationFailed> {
-    let mut epoch = epoch;
-    loop {
-        mark(format!("u:{user}"), epoch, app).await?;
-        let latest = users::token_epoch(user, &*app.db).await?;
-        if latest == epoch {
-            return Ok(());
-        }
-        epoch = latest;
-    }
+    mark_epoch(format!("u:{user}"), epoch, app, async || users::token_epoch(user, &*app.db).await).await
 }
 
 /// As [`mark_user`], for an application.
@@ -94,21 +86,50 @@ pub async fn mark_application(
     epoch: i64,
     app: &App,
 ) -> Result<(), RevocationFailed> {
+    let latest = async || applications::token_epoch(application, &*app.db).await;
+    mark_epoch(format!("a:{application}"), epoch, app, latest).await
+}
+
+/// Two at once may overtake each other on the way to KV: so the database is asked again afterwards, and the later epoch
+/// put again. If KV refuses that, it is tried again at once: what is there may be the earlier of the two.
+async fn mark_epoch(
+    key: String,
+    epoch: i64,
+    app: &App,
+    latest: impl AsyncFn() -> Result<i64, StoreError>,
+) -> Result<(), RevocationFailed> {
     let mut epoch = epoch;
-    loop {
-        mark(format!("a:{application}"), epoch, app).await?;
-        let latest = applications::token_epoch(application, &*app.db).await?;
-        if latest == epoch {
+    let mut failure = None;
+    for _ in 0..TRIES {
+        failure = mark(&key, epoch, app).await.err();
+        let latest = latest().await?;
+        if failure.is_none() && latest == epoch {
             return Ok(());
         }
         epoch = latest;
     }
+    Err(failure.unwrap_or_else(|| StoreError("the epoch changed again and again".to_owned()).into()))
 }
 
-/// This isolate knows it at once; the others when KV shows it. It lives as long as the longest access token.
-async fn mark(key: String, value: i64, app: &App) -> Result<(), RevocationFailed> {
+/// How often a mark is put until it is the latest.
+const TRIES: usize = 4;
+
+/// Marks live as long as the longest access token, and at least a day: so lowering the setting for a while and raising
+/// it again lets no record outlive its marks.
+const SHORTEST_MARK: Lifetime = Lifetime(86_400);
+
+/// This isolate knows it at once; the others when KV shows it. What KV has stored before is not put again: the holder
+/// of a dead token could make it write without end.
+async fn mark(key: &str, value: i64, app: &App) -> Result<(), RevocationFailed> {
     let value = value.to_string();
-    app.memory.borrow_mut().marks.insert(key.clone(), value.clone());
-    app.hot.put(&key, &value, app.settings.access_token_lifetime).await?;
+    app.memory.borrow_mut().marks.insert(key.to_owned(), value.clone());
+    let is_stored = app.memory.borrow().stored_marks.get(key) == Some(&value);
+    if !is_stored {
+        app.hot.put(key, &value, app.settings.access_token_lifetime.max(SHORTEST_MARK)).await?;
+        app.memory.borrow_mut().stored_marks.insert(key.to_owned(), value);
+    }
     Ok(())
 }
+
+/// The value of a mark that says by being there what it says.
+const ENDED: i64 = 1;

@@ -193,10 +193,24 @@ fn changing_the_users_profile_does_not() {
     let app = server.public_application();
     server.user("alice");
     let first = app.log_in("alice");
-    let body = json!({"username": "alicia", "email": "alicia@example.com"});
+    let body = json!({"first_name": "Alicia", "email": "alicia@example.com", "is_superuser": true});
     server.admin("PATCH", "users/alice", body).assert_status(200);
-    let second = app.refresh(first.refresh()).tokens();
-    assert_eq!(server.validate(&second.access_token).json()["username"], "alicia");
+    app.refresh(first.refresh()).tokens();
+}
+
+#[test]
+fn renaming_the_user_does() {
+    // What KV holds of a token has the name in it, and somebody else may take the old one.
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let tokens = app.log_in("alice");
+    server.another_isolate().validate(&tokens.access_token).assert_status(200);
+    server.admin("PATCH", "users/alice", json!({"username": "alicia"})).assert_status(200);
+    server.assert_dead(&tokens.access_token);
+    app.refresh(tokens.refresh()).assert_error(400, "invalid_grant");
+    let again = app.password("alicia", PASSWORD).tokens();
+    assert_eq!(server.another_isolate().validate(&again.access_token).json()["username"], "alicia");
 }
 
 #[test]

@@ -98,10 +98,10 @@ fn it_may_be_narrowed_for_one_access_token() {
     server.user("alice");
     let first = app.log_in("alice");
     let second = app.refresh_for_scope(first.refresh(), "write read").tokens();
-    assert_eq!(second.scope, "write read");
+    assert_eq!(second.scope, "read write");
     for query in ["", FRESH] {
         let scope = server.validate_with(&second.access_token, query, &[]).json()["scope"].clone();
-        assert_eq!(scope, "write read");
+        assert_eq!(scope, "read write");
     }
     assert_eq!(server.validate_with(&second.access_token, "scope=groups", &[]).status(), 403);
 }

@@ -144,8 +144,7 @@ pub async fn delete(call: &Call<'_>) -> Response {
             let mut disabled = current.clone();
             disabled.registration.is_active = false;
             disabled.revision = new_revision(app);
-            if store(&current, &disabled, app).await? {
-                applications::delete(&current.id, &*app.db).await?;
+            if store(&current, &disabled, app).await? && applications::delete(&disabled, &*app.db).await? {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
         }
@@ -168,7 +167,7 @@ async fn store(current: &Application, changed: &Application, app: &App) -> Resul
     };
     app.memory.borrow_mut().forget_application(&current.client_id);
     // Also where it was disabled before: the mark may be what failed then.
-    if !changed.registration.is_active {
+    if !changed.registration.is_active || !current.registration.is_active {
         revoke::mark_application(&current.id, token_epoch, app).await?;
     }
     Ok(true)

@@ -52,7 +52,7 @@ pub async fn read(call: &Call<'_>) -> Response {
     authorized(call, async || Ok(respond::json(StatusCode::OK, &find(call).await?.to_json()))).await
 }
 
-/// `PATCH /admin/api/users/{username}` (RFC 7396). Disabling a user ends their tokens; a new e-mail is unverified unless
+/// `PATCH /admin/api/users/{username}` (RFC 7396). Disabling or renaming a user ends their tokens; a new e-mail is unverified unless
 /// the patch says otherwise.
 pub async fn change(call: &Call<'_>) -> Response {
     authorized(call, async || {
@@ -60,7 +60,7 @@ pub async fn change(call: &Call<'_>) -> Response {
         for _ in 0..TRIES {
             let current = find(call).await?;
             let profile = patched(&current, patch.clone())?;
-            if store_change(&current, &profile, call.app).await? {
+            if store_change(&current, &profile, call.app).await?.is_some() {
                 let changed = User { profile, ..current };
                 return Ok(respond::json(StatusCode::OK, &changed.to_json()));
             }
@@ -77,8 +77,10 @@ pub async fn delete(call: &Call<'_>) -> Response {
         for _ in 0..TRIES {
             let current = find(call).await?;
             let disabled = Profile { is_active: false, ..current.profile.clone() };
-            if store_change(&current, &disabled, call.app).await? {
-                users::delete(&current.id, &*call.app.db).await?;
+            let Some(token_epoch) = store_change(&current, &disabled, call.app).await? else {
+                continue;
+            };
+            if users::delete(&current.id, token_epoch, &*call.app.db).await? {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
         }
@@ -123,18 +125,21 @@ async fn find(call: &Call<'_>) -> Result<User, AdminError> {
     users::find_by_username(call.capture(0), &*call.app.db).await?.ok_or(AdminError::NotFound)
 }
 
-/// Stores a change unless somebody else was faster, and ends the tokens of who is disabled.
-async fn store_change(current: &User, profile: &Profile, app: &App) -> Result<bool, AdminError> {
-    let ends_tokens = current.profile.is_active && !profile.is_active;
+/// Stores a change unless somebody else was faster, and ends the tokens of who is disabled or renamed. Returns the
+/// user's token epoch, if it was stored.
+async fn store_change(current: &User, profile: &Profile, app: &App) -> Result<Option<i64>, AdminError> {
+    // What KV holds of a token has the name in it: somebody else may take the old one tomorrow.
+    let is_renamed = current.profile.username != profile.username;
+    let ends_tokens = is_renamed || (current.profile.is_active && !profile.is_active);
     match users::update(current, profile, ends_tokens, &*app.db).await? {
-        Changed::Conflict => Ok(false),
+        Changed::Conflict => Ok(None),
         Changed::NameTaken => Err(AdminError::Taken(name_taken())),
         Changed::Yes { token_epoch } => {
             // Also where they were disabled before: the mark may be what failed then.
-            if !profile.is_active {
+            if is_renamed || !profile.is_active || !current.profile.is_active {
                 revoke::mark_user(&current.id, token_epoch, app).await?;
             }
-            Ok(true)
+            Ok(Some(token_epoch))
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `TestServer` and what belongs to it.
 
 mod client;
-mod hot;
+pub mod edge;
+pub mod hot;
 mod response;
 pub mod sqlite;
 
@@ -11,7 +12,7 @@ use std::rc::Rc;
 use futures_executor::block_on;
 use futures_util::future::join_all;
 use http::Method;
-use postern::app::{App, Clock, Log};
+use postern::app::{App, Clock, HotTokens, Log};
 use postern::crypto::Random;
 use postern::endpoints::Request;
 use postern::memory::Memory;
@@ -53,7 +54,8 @@ impl TestServer {
         let clock = Rc::new(Cell::new(1_800_000_000));
         let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let kv = Rc::new(FakeKv::new(clock.clone()));
-        Self::isolate(settings, Rc::new(Sqlite::new()), kv, clock, Rc::new(Cell::new(0)))
+        let hot = Box::new(hot::Shared(kv.clone()));
+        Self::isolate(settings, Rc::new(Sqlite::new()), kv, hot, clock, Rc::new(Cell::new(0)))
     }
 
     /// Another isolate over the same database, KV and clock, which remembers nothing.
@@ -68,26 +70,42 @@ impl TestServer {
             settings.retain(|(known, _)| known != name);
             settings.push((name.to_string(), value.to_string()));
         }
-        Self::isolate(settings, self.db.clone(), self.kv.clone(), self.clock.clone(), self.isolates.clone())
+        let hot = Box::new(hot::Shared(self.kv.clone()));
+        Self::isolate(
+            settings,
+            self.db.clone(),
+            self.kv.clone(),
+            hot,
+            self.clock.clone(),
+            self.isolates.clone(),
+        )
+    }
+
+    /// As [`TestServer::another_isolate`], with another KV than [`TestServer::kv`].
+    pub fn another_isolate_over(&self, hot: Box<dyn HotTokens>) -> Self {
+        let (db, kv) = (self.db.clone(), self.kv.clone());
+        Self::isolate(self.settings.clone(), db, kv, hot, self.clock.clone(), self.isolates.clone())
     }
 
     fn isolate(
         settings: Vec<(String, String)>,
         db: Rc<Sqlite>,
         kv: Rc<FakeKv>,
+        hot: Box<dyn HotTokens>,
         clock: Rc<Cell<i64>>,
         isolates: Rc<Cell<u64>>,
     ) -> Self {
         let log = Rc::new(RefCell::new(Vec::new()));
         let variable = |name: &str| {
             let set = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            set.or_else(|| match name {
+            let found = set.or_else(|| match name {
                 "ADMIN_TOKEN" => Some(ADMIN_TOKEN.to_owned()),
                 "MASTER_KEY" => Some(MASTER_KEY.to_owned()),
                 "PASSWORD_HASH_MEMORY_KIB" => Some("8".to_owned()),
                 "PASSWORD_HASH_ITERATIONS" => Some("1".to_owned()),
                 _ => None,
-            })
+            });
+            found.into()
         };
         isolates.set(isolates.get() + 1);
         let app = App {
@@ -95,7 +113,7 @@ impl TestServer {
             clock: Box::new(FakeClock(clock.clone())),
             random: Box::new(Seeded(RefCell::new(ChaCha20Rng::seed_from_u64(isolates.get())))),
             db: Box::new(sqlite::Shared(db.clone())),
-            hot: Box::new(hot::Shared(kv.clone())),
+            hot,
             log: Box::new(Captured(log.clone())),
             memory: RefCell::new(Memory::default()),
         };

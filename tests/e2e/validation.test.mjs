@@ -1,0 +1,230 @@
+// Validation as origin APIs use it: by HTTP and by RPC over a service binding, and what else the Worker can be asked.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { alice, basic, checkout, startPostern } from "./support.mjs";
+
+let postern, app, service;
+
+before(async () => {
+  const lister = { name: "module-lister", main: `${checkout}/tests/e2e/module-lister.mjs` };
+  postern = await startPostern({ more: [lister] });
+  app = await postern.createApplication({ client_id: "my-app", client_type: "public", grant_types: ["password", "refresh_token"] });
+  service = await postern.createApplication({ client_id: "a-service", client_type: "confidential", grant_types: ["client_credentials"] });
+  await postern.signUp();
+});
+after(() => postern.stop());
+
+const logIn = async (params) => {
+  const response = await postern.post("/o/token/", { grant_type: "password", client_id: app.client_id, ...alice, ...params });
+  assert.equal(response.status, 200);
+  return response.json();
+};
+const revoke = async (token) => {
+  assert.equal((await postern.post("/o/revoke_token/", { token, client_id: app.client_id })).status, 200);
+};
+const bearer = (token) => ({ Authorization: `Bearer ${token}` });
+const askOriginApi = (path, headers) => postern.worker("origin-api").fetch(path, { headers });
+
+/** The isolate is one and the same as before: had it been reset, it would count unlogged refusals anew. */
+const unloggedRefusals = async () => {
+  const response = await postern.fetch("/validate/");
+  return Number(response.headers.get("X-Request-Id").replace("unlogged-", ""));
+};
+
+for (const path of ["/by-http", "/by-rpc"]) {
+  test(`an origin API accepts a good token ${path}`, async () => {
+    const { access_token } = await logIn();
+    const response = await askOriginApi(path, bearer(access_token));
+    assert.equal(response.status, 200);
+    const { sub } = await (await postern.validate(access_token)).json();
+    assert.deepEqual(await response.json(), { hello: "alice", subject: sub });
+  });
+
+  test(`an origin API refuses who brings nothing ${path}`, async () => {
+    const response = await askOriginApi(path, {});
+    assert.equal(response.status, 401);
+    assert.equal(response.headers.get("WWW-Authenticate"), 'Bearer realm="api"');
+  });
+
+  test(`an origin API refuses a made-up token ${path}`, async () => {
+    const response = await askOriginApi(path, bearer("pst_at_made-up"));
+    assert.equal(response.status, 401);
+    assert.match(response.headers.get("WWW-Authenticate"), /error="invalid_token"/);
+  });
+
+  test(`an origin API refuses a token that is short of scope ${path}`, async () => {
+    const { access_token } = await logIn({ scope: "write" });
+    const response = await askOriginApi(path, bearer(access_token));
+    assert.equal(response.status, 403);
+    assert.match(response.headers.get("WWW-Authenticate"), /error="insufficient_scope".*scope="read"/);
+  });
+
+  test(`an origin API refuses a token as soon as it is revoked ${path}`, async () => {
+    const { access_token } = await logIn();
+    assert.equal((await askOriginApi(path, bearer(access_token))).status, 200);
+    await revoke(access_token);
+    const response = await askOriginApi(path, bearer(access_token));
+    assert.equal(response.status, 401);
+    assert.match(response.headers.get("WWW-Authenticate"), /error="invalid_token"/);
+  });
+
+  test(`an origin API drops X-Auth headers that the caller brings ${path}`, async () => {
+    const { client_id, client_secret } = service;
+    const { access_token } = await (await postern.post("/o/token/", { grant_type: "client_credentials", client_id, client_secret })).json();
+    const forged = { "X-Auth-Username": "alice", "X-Auth-Subject": "forged" };
+    const response = await askOriginApi(path, { ...bearer(access_token), ...forged });
+    assert.equal(response.status, 200);
+    assert.deepEqual(await response.json(), { hello: "", subject: "" });
+    assert.equal((await askOriginApi(path, forged)).status, 401);
+  });
+}
+
+test("a good token is answered with what is known of it, as JSON and as headers", async () => {
+  await postern.signUp({ username: "zoë@100.example", password: "open-sesame-1001" });
+  const { access_token } = await logIn({ username: "zoë@100.example", scope: "read" });
+  const response = await postern.validate(access_token);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("Cache-Control"), "no-store");
+  const body = await response.json();
+  const { id } = await (await postern.admin("GET", `users/${encodeURIComponent("zoë@100.example")}`)).json();
+  const { exp, iat, ...rest } = body;
+  assert.deepEqual(rest, { active: true, scope: "read", client_id: "my-app", token_type: "Bearer", username: "zoë@100.example", sub: id });
+  assert.equal(exp - iat, 36000);
+  const shown = Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("x-auth-")));
+  assert.deepEqual(shown, {
+    "x-auth-subject": id,
+    "x-auth-username": "zo%C3%AB@100.example",
+    "x-auth-client-id": "my-app",
+    "x-auth-scope": "read",
+    "x-auth-expires": String(exp),
+  });
+});
+
+test("RPC answers what HTTP answers: status, headers and body", async () => {
+  const good = await logIn();
+  const narrow = await logIn({ scope: "read" });
+  const revoked = await logIn();
+  await revoke(revoked.access_token);
+  const altered = `${good.access_token.slice(0, 40)}${good.access_token[40] === "A" ? "B" : "A"}${good.access_token.slice(41)}`;
+  const token = `Bearer ${good.access_token}`;
+
+  // [authorization, RPC options, query, forwarded method, status]
+  const questions = [
+    [token, undefined, "", null, 200],
+    [token, null, "", null, 200],
+    [token, {}, "", null, 200],
+    [`bearer ${good.access_token}`, {}, "", null, 200],
+    [`Token ${good.access_token}`, {}, "", null, 200],
+    [token, { scope: "read write" }, "?scope=read+write", null, 200],
+    [token, { any_scope: "admin read" }, "?any_scope=admin+read", null, 200],
+    [token, { fresh: true }, "?fresh=1", null, 200],
+    [token, { fresh: false, read_write: false }, "?fresh=0&read_write=0", null, 200],
+    [token, { read_write: true, method: "POST" }, "?read_write=1", "POST", 200],
+    [`Bearer ${narrow.access_token}`, { scope: "read write" }, "?scope=read+write", null, 403],
+    [`Bearer ${narrow.access_token}`, { any_scope: "write groups" }, "?any_scope=write+groups", null, 403],
+    [`Bearer ${narrow.access_token}`, { read_write: true, method: "HEAD" }, "?read_write=1", "HEAD", 200],
+    [`Bearer ${narrow.access_token}`, { read_write: true, method: "DELETE" }, "?read_write=1", "DELETE", 403],
+    [`Bearer ${revoked.access_token}`, {}, "", null, 401],
+    [`Bearer ${altered}`, {}, "", null, 401],
+    [`Bearer ${good.refresh_token}`, {}, "", null, 401],
+    ["Bearer made-up", {}, "", null, 401],
+    [null, {}, "", null, 401],
+    [null, { scope: "read" }, "?scope=read", null, 401],
+    ["Basic YWxpY2U6eA==", {}, "", null, 401],
+    ["Digest x", {}, "", null, 401],
+    ["Bearer", {}, "", null, 400],
+    ["Bearer a b", {}, "", null, 400],
+    ["Bearer ä", {}, "", null, 400],
+    ["Bearer \x01", {}, "", null, 400],
+    [` \t${token} `, {}, "", null, 200],
+    [`Bearer ${"x".repeat(10_000)}`, {}, "", null, 401],
+    [token, { read_write: true }, "?read_write=1", null, 400],
+    [token, { read_write: true, method: "" }, "?read_write=1", "", 400],
+    [token, { read_write: true, method: "GE T" }, "?read_write=1", "GE T", 400],
+    [token, { audience: "https://api.example" }, "?audience=https://api.example", null, 400],
+    [token, { audience: "" }, "?audience=", null, 400],
+    [token, { scope: "" }, "?scope=", null, 400],
+    [token, { scope: 'read"' }, "?scope=read%22", null, 400],
+    [null, { scope: "" }, "?scope=", null, 400],
+  ];
+  for (const [authorization, options, query, method, status] of questions) {
+    const headers = { ...(authorization !== null && { Authorization: authorization }), ...(method !== null && { "X-Forwarded-Method": method }) };
+    const byHttp = await postern.caller("/fetch", [`/validate/${query}`, { headers }]);
+    const { resolved: byRpc } = await postern.rpc("validate", authorization, options);
+    const asked = JSON.stringify([authorization, options]);
+    assert.equal(byRpc.status, status, asked);
+    assert.equal(byRpc.body.active, status === 200, asked);
+    for (const answer of [byHttp, byRpc]) {
+      assert.equal(answer.headers["x-request-id"] !== undefined, status !== 200, asked);
+      delete answer.headers["x-request-id"]; // of each refusal its own
+    }
+    assert.deepEqual(byRpc, byHttp, asked);
+  }
+});
+
+test("RPC takes undefined for no header and for no options", async () => {
+  for (const [property, args] of [["validate", []], ["validate", [null]], ["validate", [null, null]]]) {
+    assert.equal((await postern.rpc(property, ...args)).resolved.status, 401);
+  }
+});
+
+test("RPC answers 400 to any wrong type, and the isolate lives on", async () => {
+  const before = await unloggedRefusals();
+  const outcomes = await postern.caller("/wrong-arguments?method=validate");
+  assert.ok(outcomes.length > 100);
+  for (const [what, outcome] of outcomes) {
+    assert.equal(outcome.resolved?.status, 400, `${what}: ${JSON.stringify(outcome)}`);
+    assert.deepEqual([outcome.resolved.body.active, outcome.resolved.body.error], [false, "invalid_request"], what);
+  }
+  assert.ok((await unloggedRefusals()) > before);
+});
+
+test("the cron event, called by RPC with anything, does nothing but its work, and the isolate lives on", async () => {
+  const before = await unloggedRefusals();
+  assert.deepEqual(await postern.rpc("scheduled"), { resolved: "undefined" });
+  for (const [what, outcome] of await postern.caller("/wrong-arguments?method=scheduled")) {
+    assert.deepEqual(outcome, { resolved: "undefined" }, what);
+  }
+  assert.ok((await unloggedRefusals()) > before);
+});
+
+test("the Worker exports fetch, scheduled and validate, and nothing else", async () => {
+  const { exports, methods } = await (await postern.worker("module-lister").fetch("/")).json();
+  assert.deepEqual(exports, ["default"]);
+  assert.deepEqual(methods.sort(), ["constructor", "fetch", "scheduled", "validate"]);
+});
+
+test("RPC reaches nothing else, by whatever name", async () => {
+  const names = ["start", "env", "ctx", "args", "ctor", "instance", "instanceId", "queue", "email", "alarm", "runStatements", "__wbg_reset_state"];
+  for (const name of names) {
+    assert.match((await postern.caller(`/read?property=${name}`)).rejected ?? "", /does not implement|reserved/, name);
+    assert.match((await postern.rpc(name)).rejected ?? "", /does not implement|reserved/, name);
+  }
+});
+
+test("the release holds none of the methods for tests", () => {
+  const contains = (folder, name) => readFileSync(`${checkout}/${folder}/${name}`).includes("runStatements");
+  assert.deepEqual([contains("build", "index.js"), contains("build", "index_bg.wasm")], [false, false]);
+  assert.deepEqual([contains("build/test_hooks", "index.js"), contains("build/test_hooks", "index_bg.wasm")], [true, true]);
+});
+
+test("a token of client credentials has no subject", async () => {
+  const { access_token } = await (await postern.post("/o/token/", { grant_type: "client_credentials" }, basic(service))).json();
+  const response = await postern.validate(access_token);
+  assert.equal(response.status, 200);
+  assert.deepEqual([response.headers.get("X-Auth-Subject"), response.headers.get("X-Auth-Client-Id")], [null, "a-service"]);
+});
+
+test("a proxy that knows only 401 and 403 gets 401 for what is malformed", async () => {
+  const ask = async (query) => (await postern.fetch(`/validate/${query}`, { headers: { Authorization: "Bearer a b" } })).status;
+  assert.deepEqual([await ask(""), await ask("?proxy=nginx")], [400, 401]);
+});
+
+test("any method validates, and its body is not read", async () => {
+  const { access_token } = await logIn();
+  for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]) {
+    const body = method === "POST" ? "x".repeat(200_000) : undefined;
+    assert.equal((await postern.fetch("/validate", { method, headers: bearer(access_token), body })).status, 200, method);
+  }
+});
