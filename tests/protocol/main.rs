@@ -11,6 +11,7 @@
 
 mod support;
 
+mod abuse;
 mod admin_applications;
 mod admin_users;
 mod architecture;

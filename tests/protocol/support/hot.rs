@@ -55,6 +55,11 @@ impl FakeKv {
         self.entries.borrow_mut().clear();
     }
 
+    /// Puts a value there past the server, as who can write to KV does.
+    pub fn replace(&self, key: &str, value: &str) {
+        self.store(key, value, Lifetime(86_400));
+    }
+
     /// Lets the delayed writes happen.
     pub fn deliver(&self) {
         for (key, value, lifetime) in self.late.take() {
