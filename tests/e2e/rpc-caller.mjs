@@ -69,6 +69,7 @@ const wrongValues = {
   "an option named constructor": () => ({ constructor: "x" }),
   "a number as scope": () => ({ scope: 1 }),
   "null as scope": () => ({ scope: null }),
+  "undefined as scope": () => ({ scope: undefined }),
   "an object as scope": () => ({ scope: { a: { b: { c: {} } } } }),
   "an array as any_scope": () => ({ any_scope: ["read"] }),
   "a text as fresh": () => ({ fresh: "true" }),

@@ -14,7 +14,6 @@ test("every route answers 503 with a page that names the setting, and not its va
   for (const [path, init] of [
     ["/", {}],
     ["/nothing", {}],
-    ["/validate/", {}],
     ["/o/token/", { method: "POST", body: new URLSearchParams({ grant_type: "password" }) }],
     ["/admin/api/users", { headers: { Authorization: `Bearer ${secrets.ADMIN_TOKEN}` } }],
   ]) {
@@ -26,16 +25,20 @@ test("every route answers 503 with a page that names the setting, and not its va
   }
 });
 
+test("validation answers 503 in its own shape, the same by HTTP and RPC", async () => {
+  const response = await postern.fetch("/validate/", { headers: { Authorization: "Bearer x" } });
+  assert.equal(response.status, 503);
+  assert.ok(response.headers.get("Retry-After"));
+  const body = await response.json();
+  assert.deepEqual([body.error, body.active], ["temporarily_unavailable", false]);
+  const { resolved } = await postern.rpc("validate", "Bearer x");
+  assert.deepEqual([resolved.status, resolved.body], [503, body]);
+  assert.equal(resolved.headers["retry-after"], response.headers.get("Retry-After"));
+});
+
 test("the log names the setting", async () => {
   await postern.fetch("/");
   assert.ok(postern.logs().some(({ message }) => /"bad_setting".*ACCESS_TOKEN_EXPIRE_SECONDS/.test(message)));
-});
-
-test("RPC resolves to status 503", async () => {
-  const { resolved } = await postern.rpc("validate", "Bearer x");
-  assert.equal(resolved.status, 503);
-  assert.equal(resolved.body.error, "temporarily_unavailable");
-  assert.ok(!resolved.body.active);
 });
 
 test("an origin API answers 503 and lets nobody through", async () => {

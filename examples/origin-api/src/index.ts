@@ -75,18 +75,19 @@ async function byRpc(request: Request, env: Env): Promise<Response> {
     return unavailable();
   }
   if (verdict.status !== 200) return Response.json(verdict.body, { status: verdict.status, headers: verdict.headers });
-  return greet(verdict.body.sub ?? "", verdict.body.username ?? null);
+  return greet(verdict.body.client_id ?? "", verdict.body.sub, verdict.body.username);
 }
 
 /** The API itself. It trusts X-Auth-* because nobody but `byHttp` calls it. */
 function api(request: Request): Response {
   const username = request.headers.get("X-Auth-Username");
-  return greet(request.headers.get("X-Auth-Subject") ?? "", username && decodeURIComponent(username));
+  const subject = request.headers.get("X-Auth-Subject") ?? undefined;
+  return greet(request.headers.get("X-Auth-Client-Id") ?? "", subject, username ? decodeURIComponent(username) : undefined);
 }
 
-/** A client of its own (client_credentials) has no username. */
-function greet(subject: string, username: string | null): Response {
-  return Response.json({ hello: username ?? subject, subject });
+/** An application on its own behalf (client_credentials) has neither subject nor username. */
+function greet(client: string, subject?: string, username?: string): Response {
+  return Response.json({ hello: username ?? client, subject: subject ?? null });
 }
 
 /** No verdict is no permission. */
