@@ -2,6 +2,7 @@
 
 use super::find;
 use super::record::TokenRecord;
+use super::revoke::mark_lifetime;
 use super::token::{AccessToken, Holder, RefreshToken};
 use crate::app::App;
 use crate::crypto::keys::Keys;
@@ -130,7 +131,7 @@ pub fn announce_refresh(
         Some(replaced) => {
             let key = format!("r:{}", replaced.digest);
             let until = replaced.expires_at.0.to_string();
-            app.hot.put_later(&key, &until, app.settings.access_token_lifetime);
+            app.hot.put_later(&key, &until, mark_lifetime(app));
             app.memory.borrow_mut().replaced.insert(key, until);
         }
         None => {

@@ -116,7 +116,9 @@ const TRIES: usize = 4;
 
 /// Marks live as long as the longest access token, and at least a day: so lowering the setting for a while and raising
 /// it again lets no record outlive its marks.
-const SHORTEST_MARK: Lifetime = Lifetime(86_400);
+pub fn mark_lifetime(app: &App) -> Lifetime {
+    app.settings.access_token_lifetime.max(Lifetime(86_400))
+}
 
 /// This isolate knows it at once; the others when KV shows it. What KV has stored before is not put again: the holder
 /// of a dead token could make it write without end.
@@ -125,7 +127,7 @@ async fn mark(key: &str, value: i64, app: &App) -> Result<(), RevocationFailed> 
     app.memory.borrow_mut().marks.insert(key.to_owned(), value.clone());
     let is_stored = app.memory.borrow().stored_marks.get(key) == Some(&value);
     if !is_stored {
-        app.hot.put(key, &value, app.settings.access_token_lifetime.max(SHORTEST_MARK)).await?;
+        app.hot.put(key, &value, mark_lifetime(app)).await?;
         app.memory.borrow_mut().stored_marks.insert(key.to_owned(), value);
     }
     Ok(())
