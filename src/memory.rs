@@ -22,6 +22,8 @@ pub struct Memory {
     pub stored_marks: Bounded<String, String>,
     /// What refreshes here have replaced, by KV key: apart, so that refreshing cannot crowd out what was ended.
     pub replaced: Bounded<String, String>,
+    /// What did not answer when it was last asked, and until when that is believed.
+    pub health: Option<(Vec<&'static str>, Timestamp)>,
     /// How many refusals were not worth a line in the log.
     pub unlogged: u64,
     applications: Bounded<String, Believed<Rc<Application>>>,
@@ -53,6 +55,7 @@ impl Default for Memory {
             marks: Bounded::new(10_000),
             stored_marks: Bounded::new(10_000),
             replaced: Bounded::new(10_000),
+            health: None,
             unlogged: 0,
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),

@@ -12,7 +12,7 @@ use crate::crypto::encoding::base64url;
 use crate::crypto::random_bytes;
 use crate::endpoints::respond::{self, Refusal};
 use crate::endpoints::{Call, Request, Response, cors};
-use crate::endpoints::{admin, discovery, introspect, revoke_token, sign_up, token, validate};
+use crate::endpoints::{admin, discovery, healthz, introspect, revoke_token, sign_up, token, validate};
 use crate::pages;
 use crate::protocol::params::decode_segment;
 use crate::protocol::uri::{host_without_port, is_loopback};
@@ -34,6 +34,8 @@ struct Route {
     shape: Shape,
     /// Front-ends call it from other origins.
     cors: bool,
+    /// It reads neither the host nor the body, and works without `ISSUER`.
+    hostless: bool,
     methods: &'static [(&'static str, Handler)],
 }
 
@@ -43,20 +45,23 @@ enum Shape {
     OAuth,
     Drf,
     Page,
-    /// The path, and whatever the method: it never reads the host, and any method will do.
-    Validation,
 }
 
 const fn route(path: &'static str, shape: Shape, methods: &'static [(&'static str, Handler)]) -> Route {
-    Route { path, shape, cors: false, methods }
+    Route { path, shape, cors: false, hostless: false, methods }
 }
 
 const fn with_cors(route: Route) -> Route {
     Route { cors: true, ..route }
 }
 
+const fn hostless(route: Route) -> Route {
+    Route { hostless: true, ..route }
+}
+
 const ROUTES: &[Route] = &[
-    route("/validate", Shape::Validation, &[("*", |call| Box::pin(validate::any(call)))]),
+    hostless(route("/validate", Shape::OAuth, &[("*", |call| Box::pin(validate::any(call)))])),
+    hostless(route("/healthz", Shape::OAuth, &[("GET", |call| Box::pin(healthz::get(call)))])),
     with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))])),
     with_cors(route("/o/revoke_token", Shape::OAuth, &[("POST", |call| Box::pin(revoke_token::post(call)))])),
     route("/o/introspect", Shape::OAuth, &[("POST", |call| Box::pin(introspect::post(call)))]),
@@ -131,7 +136,7 @@ pub async fn handle(request: &Request, app: &App) -> Response {
 /// True if the handler of this request reads its body.
 pub fn reads_body(method: &Method, path: &str, app: &App) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-        && find(path, app).is_some_and(|(route, _)| route.shape != Shape::Validation)
+        && find(path, app).is_some_and(|(route, _)| !route.hostless)
 }
 
 /// The route of a path, and what the path has where the route has a `{}`.
@@ -158,10 +163,7 @@ async fn find_and_call(request: &Request, app: &App) -> (Response, &'static str)
         let refusal = refuse(route.shape, StatusCode::BAD_REQUEST, "the path is not percent-encoded UTF-8");
         return (refusal, route.path);
     };
-    let issuer = match route.shape {
-        Shape::Validation => Ok(String::new()),
-        _ => issuer(request, app),
-    };
+    let issuer = if route.hostless { Ok(String::new()) } else { issuer(request, app) };
     let call = match issuer {
         Ok(issuer) => Call { request, app, issuer, captures, requester: RefCell::new(None) },
         Err(error) => return (misconfigured(&error), route.path),
@@ -266,9 +268,7 @@ fn allowed(route: &Route) -> String {
 
 fn refuse(shape: Shape, status: StatusCode, description: &'static str) -> Response {
     match shape {
-        Shape::OAuth | Shape::Validation | Shape::Page => {
-            respond::oauth_with_status(status, "invalid_request", description)
-        }
+        Shape::OAuth | Shape::Page => respond::oauth_with_status(status, "invalid_request", description),
         Shape::Drf => respond::drf_detail(status, description),
     }
 }

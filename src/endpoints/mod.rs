@@ -5,6 +5,7 @@ pub mod body;
 pub mod client_auth;
 pub mod cors;
 pub mod discovery;
+pub mod healthz;
 pub mod introspect;
 pub mod respond;
 pub mod revoke_token;
@@ -26,7 +27,7 @@ pub type Response = http::Response<Vec<u8>>;
 pub struct Call<'a> {
     pub request: &'a Request,
     pub app: &'a App,
-    /// Who this server says that it is; empty at `/validate/`, which does not read the host.
+    /// Who this server says that it is; empty at `/validate/` and `/healthz`, which do not read the host.
     pub issuer: String,
     /// What stands in the path where the route has a `{}`, decoded.
     pub captures: Vec<String>,

@@ -127,6 +127,11 @@ fn wrong(column: &str) -> StoreError {
     StoreError(format!("column {column} does not hold what the schema says"))
 }
 
+/// Asks the database for a row that every schema has.
+pub async fn ping(db: &dyn Database) -> Result<(), StoreError> {
+    db.run(Statement::new("SELECT 1 FROM applications LIMIT 1")).await.map(drop)
+}
+
 /// The outcome number `index` of a batch.
 pub fn outcome(outcomes: &[Outcome], index: usize) -> Result<&Outcome, StoreError> {
     outcomes.get(index).ok_or_else(|| StoreError("the batch has fewer outcomes than statements".to_owned()))

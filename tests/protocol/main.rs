@@ -21,6 +21,7 @@ mod client_credentials;
 mod cors;
 mod edge;
 mod expired;
+mod healthz;
 mod introspect;
 mod logout_everywhere;
 mod master_key;
