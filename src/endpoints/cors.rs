@@ -1,4 +1,4 @@
-//! Cross-origin requests of front-ends (contract: only origins that an application lists, never credentials).
+//! Cross-origin requests of front-ends (only origins that an application lists, never credentials).
 
 use http::StatusCode;
 use http::header::{

@@ -1,4 +1,4 @@
-//! The operator's API for applications (contract §2.2).
+//! The operator's API for applications.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn a_secret_is_shown_once_and_only_its_hash_is_stored() {
         assert!(!server.db.dump().contains(secret));
         assert!(!format!("{:?}", server.log()).contains(secret));
     }
-    // A slow hash for what a person chose; 256 random bits need none (contract §5).
+    // A slow hash for what a person chose; 256 random bits need none.
     let hashes =
         "SELECT count(*) FROM applications WHERE (client_id = 'generated' AND secret_hash GLOB 'sha256$*')
         OR (client_id = 'chosen' AND secret_hash GLOB '$argon2id$*')";

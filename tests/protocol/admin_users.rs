@@ -1,4 +1,4 @@
-//! The operator's API for users (contract §2.2).
+//! The operator's API for users.
 
 use serde_json::{Value, json};
 

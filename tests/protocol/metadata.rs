@@ -50,7 +50,7 @@ fn assert_names_issuer(server: &TestServer, response: &TestResponse) {
     let line = server.log().pop().expect("a log line");
     assert_eq!((&line["level"], &line["error"]), (&json!("error"), &json!("bad_setting")));
     assert!(line["detail"].as_str().unwrap().contains("ISSUER"));
-    assert_eq!(line["request_id"].as_str(), response.header("x-request-id")); // contract §7
+    assert_eq!(line["request_id"].as_str(), response.header("x-request-id"));
 }
 
 #[test]

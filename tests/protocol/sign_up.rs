@@ -1,4 +1,4 @@
-//! Signing up, in the shapes of Django REST framework (contract §2, compat §1).
+//! Signing up, in the shapes of Django REST framework.
 
 use http::Method;
 use postern::endpoints::Request;
