@@ -1,6 +1,7 @@
 // Builds the Worker into build/: release wasm, its bindings, optimized and bundled. Does nothing if no input has changed.
 // `node scripts/build.mjs test_hooks` builds what the storage tests need into build/test_hooks/: a debug build with the
-// RPC methods of src/cloudflare/test_hooks.rs. Every program that worker-build would download is handed to it.
+// RPC methods of src/cloudflare/test_hooks.rs. `bench_noop` and `bench_floor` are what the bench compares with, built as
+// the release is. Every program that worker-build would download is handed to it.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -8,19 +9,28 @@ import { gzipSync } from "node:zlib";
 import { findTool, wasmBindgen, workerBuild } from "./cargo-tools.mjs";
 import { checkout, fail, outputOf, run } from "./run.mjs";
 
-const inputs = ["src", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "schema.sql", "scripts/build.mjs"];
+const everyInput = [".cargo/config.toml", "scripts/build.mjs"];
+const server = { crate: "", inputs: ["src", "Cargo.toml", "Cargo.lock", "schema.sql"] };
+const benchWorker = {
+  crate: "bench/worker",
+  inputs: ["bench/worker/src", "bench/worker/Cargo.toml", "bench/worker/Cargo.lock"],
+  env: { CARGO_TARGET_DIR: inCheckout("target/bench") },
+};
 const npmTools = ["binaryen", "esbuild"];
 const variants = {
-  release: { folder: "build", flags: ["--release"] },
+  release: { ...server, folder: "build", flags: ["--release"] },
   // Of the profile dev, since a second release build would write to the same file in target/.
   test_hooks: {
+    ...server,
     folder: "build/test_hooks",
     flags: ["--dev", "--no-opt", "--features", "test_hooks"],
     env: { CARGO_PROFILE_DEV_DEBUG: "0" },
   },
+  bench_noop: { ...benchWorker, folder: "build/bench_noop", flags: ["--release"] },
+  bench_floor: { ...benchWorker, folder: "build/bench_floor", flags: ["--release", "--features", "floor"] },
 };
 
-const { folder, flags, env } = variants[process.argv[2] ?? "release"] ?? fail(`There is no build ${process.argv[2]}.`);
+const { crate, inputs, folder, flags, env } = variants[process.argv[2] ?? "release"] ?? fail(`There is no build ${process.argv[2]}.`);
 const wasm = inCheckout(`${folder}/index_bg.wasm`);
 const module = inCheckout(`${folder}/index.js`);
 const record = inCheckout(`${folder}/fingerprint.json`); // what the files beside it were built from
@@ -31,7 +41,8 @@ if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(module)) 
   console.log(`${folder}/ is up to date: ${last.size}`);
 } else {
   rmSync(record, { force: true });
-  run(toolPath(workerBuild), ["--out-dir", folder, ...flags], {
+  run(toolPath(workerBuild), ["--out-dir", inCheckout(folder), ...flags], {
+    cwd: inCheckout(crate),
     env: {
       ...process.env,
       ...env,
@@ -56,7 +67,7 @@ function exportTheWorkerAlone() {
 
 function fingerprintInputs() {
   const hash = createHash("sha256");
-  for (const path of inputs.flatMap(filesUnder).sort()) {
+  for (const path of [...everyInput, ...inputs].flatMap(filesUnder).sort()) {
     hash.update(`${relative(checkout, path)}\0`).update(readFileSync(path)).update("\0");
   }
   const npmVersions = npmTools.map((name) => JSON.parse(readFileSync(inCheckout(`node_modules/${name}/package.json`))).version);

@@ -1,0 +1,148 @@
+// The cases of the bench: what is asked of Postern, what the floor does for it, and what the budget is.
+import { randomBytes } from "node:crypto";
+import { secrets } from "./workers.mjs";
+
+export const connections = 8;
+
+const user = { username: "alice", password: "open-sesame-1001" };
+const form = "application/x-www-form-urlencoded";
+
+/** A request as it goes over the wire. `path` is what differs between Postern, the floor and the no-op. */
+export function wire({ method = "GET", headers = {}, body = "" }, path) {
+  const lines = Object.entries({ Host: "127.0.0.1", Accept: "*/*", ...headers, ...(body && { "Content-Length": body.length }) });
+  return `${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`;
+}
+
+const post = (params, headers = {}) => ({
+  method: "POST",
+  headers: { "Content-Type": form, ...headers },
+  body: new URLSearchParams(params).toString(),
+});
+export const bearer = (token) => ({ headers: { Authorization: `Bearer ${token}` } });
+const basic = ({ client_id, client_secret }) => ({ Authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}` });
+
+/** Registers applications and a user and logs in, all by the API of the Postern on that port. */
+export async function setUp(port) {
+  const base = `http://127.0.0.1:${port}`;
+  const call = async (path, init) => {
+    const response = await fetch(base + path, init);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
+  const register = (application) =>
+    call("/admin/api/applications", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${secrets.ADMIN_TOKEN}`, "Content-Type": "application/json" },
+      body: JSON.stringify(application),
+    });
+  const app = await register({ client_id: "bench-app", client_type: "public", grant_types: ["password", "refresh_token"] });
+  const service = await register({ client_id: "bench-service", client_type: "confidential", grant_types: ["client_credentials"] });
+  await call("/sign_up/", post(user));
+
+  const logIn = post({ grant_type: "password", client_id: app.client_id, ...user });
+  const clientCredentials = post({ grant_type: "client_credentials" }, basic(service));
+  const { access_token: token } = await call("/o/token/", logIn);
+  const chains = [];
+  for (let chain = 0; chain < connections; chain++) chains.push((await call("/o/token/", logIn)).refresh_token);
+  const refreshes = chains.map((refresh_token) => post({ grant_type: "refresh_token", client_id: app.client_id, refresh_token }));
+  return { service, logIn, clientCredentials, token, refreshes };
+}
+
+/**
+ * Sets Postern up, has it issue the distinct tokens, and returns the cases:
+ *
+ * - `worker`: which Postern. `path`: its route. `expect`: the status of its answers.
+ * - `requests`: sent in turn, or with `perConnection` one by each connection. `follow`: each refresh token is used once.
+ * - `floor(index)`: the route of the floor for the request with that index.
+ * - `budget`: the share of what the other Worker does in a second. `calls`: the most that a request may ask of D1 and KV.
+ * - `seen`: send all requests once before the first round. `connections`, `slow`: fewer connections, longer rounds.
+ */
+export async function prepareCases({ port, load, distinctTokens }) {
+  const { service, logIn, clientCredentials, token, refreshes } = await setUp(port("postern"));
+  const { collected: tokens } = await load({
+    port: port("postern"),
+    connections,
+    requests: Array(distinctTokens).fill(wire(clientCredentials, "/o/token/")),
+    expect: 200,
+    collect: "access_token",
+  });
+
+  return [
+    {
+      name: "validate, token hot in the isolate",
+      worker: "postern",
+      path: "/validate/",
+      requests: [bearer(token)],
+      budget: { of: "no-op Rust", ratio: 0.9 },
+      calls: { d1: 0, kvReads: 0, kvWrites: 0 },
+    },
+    {
+      name: `validate, ${tokens.length.toLocaleString("en")} distinct tokens seen before`,
+      worker: "postern-long-memory",
+      path: "/validate/",
+      requests: tokens.map(bearer),
+      floor: () => "/map",
+      budget: { of: "floor", ratio: 0.85 },
+      calls: { d1: 0, kvReads: 0, kvWrites: 0 },
+      seen: true,
+    },
+    {
+      name: "validate, token in KV only",
+      worker: "postern-no-memory",
+      path: "/validate/",
+      requests: [bearer(token)],
+      floor: () => "/kv",
+      budget: { of: "floor", ratio: 0.85 },
+      calls: { d1: 0, kvReads: 1, kvWrites: 0 },
+    },
+    {
+      name: "validate, made-up token",
+      worker: "postern",
+      path: "/validate/",
+      requests: Array.from({ length: 1000 }, () => bearer(`pst_at_${randomBytes(97).toString("base64url")}`)),
+      expect: 401,
+      budget: { of: "no-op Rust", ratio: 0.95 },
+      calls: { d1: 0, kvReads: 0, kvWrites: 0 },
+    },
+    {
+      name: "introspect",
+      worker: "postern",
+      path: "/o/introspect/",
+      requests: [post({ token }, basic(service))],
+      floor: () => "/introspect/floor-family---------0",
+      budget: { of: "floor", ratio: 0.85 },
+      calls: { d1: 1, kvReads: 0, kvWrites: 0 },
+    },
+    {
+      name: "issue, client_credentials",
+      worker: "postern",
+      path: "/o/token/",
+      requests: [clientCredentials],
+      floor: () => "/issue",
+      budget: { of: "floor", ratio: 0.85 },
+      calls: { d1: 1, kvReads: 0, kvWrites: 1 },
+    },
+    {
+      name: "issue, password",
+      worker: "postern",
+      path: "/o/token/",
+      requests: [logIn],
+      floor: () => "/password",
+      budget: { of: "floor", ratio: 0.85 },
+      calls: { d1: 2, kvReads: 0, kvWrites: 1 },
+      connections: 2,
+      slow: true,
+    },
+    {
+      name: "refresh",
+      worker: "postern",
+      path: "/o/token/",
+      requests: refreshes,
+      floor: (index) => `/refresh/floor-family---------${index}`,
+      budget: { of: "floor", ratio: 0.85 },
+      calls: { d1: 1, kvReads: 0, kvWrites: 1 },
+      perConnection: true,
+      follow: true,
+    },
+  ];
+}

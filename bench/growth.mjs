@@ -1,0 +1,50 @@
+// Whether Postern gets slower as sessions pile up: the same requests with few and with many stored sessions.
+import { bearer, connections, setUp, wire } from "./cases.mjs";
+
+const step = 20_000; // rows that one statement stores
+
+/** The rounds of requests per second, by case and Worker: `postern-few` and `postern-many`. */
+export async function measureGrowth({ few, many, rounds, milliseconds, workers, load }) {
+  const cases = new Map([
+    ["validate with fresh=1 (D1)", new Map()],
+    ["refresh", new Map()],
+  ]);
+  for (const [worker, sessions] of [["postern-few", few], ["postern-many", many]]) {
+    await fill((await workers.env(worker)).DB, sessions);
+    const { token, refreshes } = await setUp(workers.port(worker));
+    const order = { port: workers.port(worker), connections, expect: 200, warmUp: 100, milliseconds };
+    const [validate, refresh] = [...cases.values()];
+    validate.set(worker, { order: { ...order, requests: [wire(bearer(token), "/validate/?fresh=1")] }, results: [] });
+    const chains = refreshes.map((request) => wire(request, "/o/token/"));
+    refresh.set(worker, { order: { ...order, requests: chains, perConnection: true, follow: true }, results: [] });
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const contest of cases.values()) {
+      const contestants = [...contest.values()];
+      for (const contestant of round % 2 ? contestants.reverse() : contestants) {
+        const result = await load(contestant.order);
+        contestant.results.push(result.perSecond);
+        if (result.requests) contestant.order.requests = result.requests;
+      }
+    }
+  }
+  return { few, many, cases };
+}
+
+/** Stores sessions of other users and applications, each with a grant of its own. */
+async function fill(db, sessions) {
+  const now = Math.floor(Date.now() / 1000);
+  for (let stored = 0; stored < sessions; stored += step) {
+    await db
+      .prepare(
+        `INSERT INTO families (id, application_id, application_epoch, user_id, user_epoch, grant_id, scope, refresh_digest,
+           refresh_expires_at, access_digest, access_scope, access_issued_at, access_expires_at, created_at, expires_at)
+         WITH RECURSIVE number (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM number WHERE value < ?1)
+         SELECT hex(randomblob(11)), hex(randomblob(8)), 0, hex(randomblob(8)), 0, hex(randomblob(8)), 'read write groups',
+           substr(hex(randomblob(22)), 1, 43), ?2 + 2592000, substr(hex(randomblob(22)), 1, 43), 'read write groups',
+           ?2, ?2 + 36000, ?2, ?2 + 2592000 - value FROM number`,
+      )
+      .bind(Math.min(step, sessions - stored), now)
+      .run();
+  }
+}

@@ -1,0 +1,108 @@
+// `npm run bench`: builds, starts workerd with Postern and what it is compared with, loads them in turn from a second
+// process, and prints the table. `-- --quick` has fewer and shorter rounds, `-- --case text` only cases with that in the name.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runScript } from "../scripts/run.mjs";
+import { connections, prepareCases, wire } from "./cases.mjs";
+import { measureColdStarts } from "./cold-start.mjs";
+import { countCalls } from "./counts.mjs";
+import { whatTheFloorLacks } from "./floor-is-current.mjs";
+import { measureGrowth } from "./growth.mjs";
+import { printGrowth, printStart, printTable } from "./table.mjs";
+import { startWorkers } from "./workers.mjs";
+
+const { values: given } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, rounds: { type: "string" }, case: { type: "string", default: "" } },
+});
+const rounds = Number(given.rounds ?? (given.quick ? 3 : 7));
+const milliseconds = given.quick ? 400 : 1000;
+const distinctTokens = given.quick ? 1_000 : 10_000;
+const sessions = { few: 1_000, many: given.quick ? 20_000 : 1_000_000 };
+
+for (const build of [[], ["bench_noop"], ["bench_floor"]]) runScript("build.mjs", build);
+
+const loader = fork(fileURLToPath(new URL("load.mjs", import.meta.url)));
+const workers = await startWorkers();
+try {
+  await main();
+  if (given.case === "") {
+    console.log(`\nGrowth: ${sessions.many.toLocaleString("en")} sessions are stored …`);
+    printGrowth(await measureGrowth({ ...sessions, rounds, milliseconds, workers, load }));
+  }
+} finally {
+  loader.disconnect();
+  await workers.stop();
+}
+printStart(await measureColdStarts(rounds, ["build/bench_noop", "build"]));
+
+async function main() {
+  console.log(`\nPreparing: ${distinctTokens.toLocaleString("en")} tokens are issued …`);
+  const every = await prepareCases({ port: workers.port, load, distinctTokens });
+  const cases = every.filter(({ name }) => name.includes(given.case));
+  const javaScript = { name: "no-op JavaScript", alone: true, requests: cases[0].requests };
+  for (const contest of cases) contest.counted = await countCalls(contest, { port: workers.port, load });
+  const measured = new Map();
+  for (const contest of [javaScript, ...cases]) {
+    const contestants = contestantsOf(contest);
+    measured.set(contest, new Map(contestants.map(({ worker }) => [worker, []])));
+    for (const contestant of contest.seen ? contestants : []) {
+      await load({ ...contestant, connections, expect: contestant.expect });
+    }
+  }
+  for (let round = 0; round < rounds; round++) {
+    process.stdout.write(`Round ${round + 1} of ${rounds}\r`);
+    for (const [contest, results] of measured) {
+      const contestants = contestantsOf(contest);
+      // Another one begins each time, so that none always follows the same neighbour.
+      for (let turn = 0; turn < contestants.length; turn++) {
+        const { worker, ...contestant } = contestants[(turn + round) % contestants.length];
+        const result = await load({
+          ...contestant,
+          connections: contest.connections ?? connections,
+          warmUp: contest.slow ? 200 : 100,
+          milliseconds: contest.slow ? 2 * milliseconds : milliseconds,
+          perConnection: contest.perConnection,
+          pid: workers.pid,
+        });
+        if (contestant.follow) contest.wired.set(worker, result.requests);
+        results.get(worker).push(result);
+      }
+    }
+  }
+  printTable(measured, [...whatTheFloorLacks(), ...(await whatTheFloorLeftUndone())]);
+}
+
+/** Who is measured in a case: the no-op, the floor if it has a route for it, and Postern; all get the same requests. */
+function contestantsOf(contest) {
+  contest.wired ??= new Map();
+  const contestant = (worker, name, path, more) => {
+    if (!contest.wired.has(name)) contest.wired.set(name, contest.requests.map((request, index) => wire(request, path(index))));
+    return { worker: name, port: workers.port(worker), requests: contest.wired.get(name), expect: 200, ...more };
+  };
+  if (contest.alone) return [contestant(contest.name, contest.name, () => "/")];
+  return [
+    contestant("no-op Rust", "no-op Rust", () => "/"),
+    ...(contest.floor ? [contestant("floor", "floor", contest.floor)] : []),
+    contestant(contest.worker, "postern", () => contest.path, { expect: contest.expect ?? 200, follow: contest.follow }),
+  ];
+}
+
+/** Whether the floor's statements did something: a statement that finds nothing is a cheap one. */
+async function whatTheFloorLeftUndone() {
+  const { DB } = await workers.env("floor");
+  const count = (where) => DB.prepare(`SELECT count(*) AS count FROM families WHERE ${where}`).first("count");
+  const undone = [];
+  if (given.case === "" && (await count("id LIKE 'floor-family%' AND rotated_at IS NOT NULL")) !== connections) undone.push("it did not refresh");
+  if (given.case === "" && (await count("user_id IS NULL")) === 0) undone.push("it did not issue");
+  return undone;
+}
+
+/** One load by the second process: see load.mjs. */
+async function load(order) {
+  loader.send(order);
+  const [outcome] = await once(loader, "message");
+  if (outcome.error) throw new Error(outcome.error);
+  return outcome;
+}
