@@ -52,6 +52,7 @@ if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(module)) 
     },
   });
   exportTheWorkerAlone();
+  if (flags.includes("--release")) dropNames();
   const size = `the wasm is ${kilobytes(gzipSync(readFileSync(wasm), { level: 9 }).length)} gzipped`;
   writeFileSync(record, JSON.stringify({ fingerprint, size }));
   console.log(`${folder}/ is ready: ${size} (${kilobytes(statSync(wasm).size)} unpacked)`);
@@ -63,6 +64,12 @@ function exportTheWorkerAlone() {
   const exportsAtTheEnd = /export\s*\{[^{}]*?([\w$]+) as default[^{}]*\};?\s*$/;
   if (!exportsAtTheEnd.test(text)) fail(`${folder}/index.js does not end with its exports: worker-build has changed.`);
   writeFileSync(module, text.replace(exportsAtTheEnd, "export{$1 as default};\n"));
+}
+
+/** A tenth of the release are the names of its functions, which nobody reads: a panic tells its place in the source. */
+function dropNames() {
+  // The features are those that the module says it uses; wasm-opt reads them from it.
+  run(inCheckout("node_modules/.bin/wasm-opt"), ["--strip-debug", "--strip-producers", "--emit-target-features", wasm, "-o", wasm]);
 }
 
 function fingerprintInputs() {
