@@ -1,7 +1,7 @@
 //! `applications` and `application_origins`.
 
 use super::database::{Database, Row, Statement, StoreError, outcome};
-use super::users::DELETED_EPOCH;
+use super::purges::{self, Owner};
 use crate::model::application::{Application, AuthMethod, ClientType, Registration, SecretHash};
 use crate::model::id::ApplicationId;
 use crate::model::scope::Scope;
@@ -116,14 +116,15 @@ pub async fn update(
     )
     .bind(&changed.id)
     .bind(&changed.revision);
-    let note_dead_tokens = Statement::new(
-        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
-         SELECT id, token_epoch, 0 FROM applications WHERE id = ?1 AND token_epoch > 0
-         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch",
-    )
-    .bind(&changed.id);
     let insert_origins = insert_origins(changed, &changed.revision);
-    let outcomes = db.batch(vec![update, forget_origins, insert_origins, note_dead_tokens]).await?;
+    let outcomes = db
+        .batch(vec![
+            update,
+            forget_origins,
+            insert_origins,
+            purges::note_epoch(Owner::Application(changed.id)),
+        ])
+        .await?;
     match outcome(&outcomes, 0)?.first() {
         Some(row) => Ok(Changed::Yes { token_epoch: row.integer("token_epoch")? }),
         None => Ok(Changed::Conflict),
@@ -136,24 +137,18 @@ pub async fn delete(application: &Application, db: &dyn Database) -> Result<bool
     let delete = Statement::new("DELETE FROM applications WHERE id = ?1 AND revision = ?2")
         .bind(&application.id)
         .bind(&application.revision);
-    let note_deleted = Statement::new(
-        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
-         SELECT ?1, ?2, 1 WHERE NOT EXISTS (SELECT 1 FROM applications WHERE id = ?1)
-         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch, is_deleted = 1",
-    )
-    .bind(&application.id)
-    .bind(DELETED_EPOCH);
+    let note_deleted = purges::note_deleted(Owner::Application(application.id));
     let is_gone = Statement::new("SELECT 1 FROM applications WHERE id = ?1").bind(&application.id);
     let outcomes = db.batch(vec![delete, note_deleted, is_gone]).await?;
     Ok(outcome(&outcomes, 2)?.rows.is_empty())
 }
 
-/// The token epoch that an application has now; [`DELETED_EPOCH`] if it is gone.
+/// The token epoch that an application has now; [`purges::DELETED_EPOCH`] if it is gone.
 pub async fn token_epoch(application: &ApplicationId, db: &dyn Database) -> Result<i64, StoreError> {
     let found = db
         .run(Statement::new("SELECT token_epoch FROM applications WHERE id = ?1").bind(application))
         .await?;
-    found.first().map_or(Ok(DELETED_EPOCH), |row| row.integer("token_epoch"))
+    found.first().map_or(Ok(purges::DELETED_EPOCH), |row| row.integer("token_epoch"))
 }
 
 fn bind_registration(statement: Statement, registration: &Registration) -> Statement {

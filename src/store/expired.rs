@@ -31,58 +31,17 @@ pub(super) fn delete_a_few(now: Timestamp) -> Statement {
 /// One step. Ended grants are kept for `keep`, as long as an access token may still be somewhere in a cache.
 pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<Cleared, StoreError> {
     let before = Timestamp(now.0.saturating_sub(keep.seconds()));
+    let step = |sql| Statement::new(sql).bind(STEP);
     let outcomes = db
         .batch(vec![
             delete_expired_families(now, STEP),
-            Statement::new(
-                "DELETE FROM families WHERE id IN (
-                   SELECT f.id FROM purges p JOIN grants g ON g.user_id = p.owner_id AND g.ended_at IS NULL
-                   JOIN families f ON f.grant_id = g.id WHERE f.user_epoch < p.token_epoch LIMIT ?1)",
-            )
-            .bind(STEP),
-            Statement::new(
-                "DELETE FROM families WHERE id IN (
-                   SELECT f.id FROM purges p JOIN grants g ON g.application_id = p.owner_id AND g.ended_at IS NULL
-                   JOIN families f ON f.grant_id = g.id WHERE f.application_epoch < p.token_epoch LIMIT ?1)",
-            )
-            .bind(STEP),
-            Statement::new(
-                "DELETE FROM families WHERE id IN (SELECT f.id FROM grants g JOIN families f ON f.grant_id = g.id
-                 WHERE g.ended_at <= ?2 LIMIT ?1)",
-            )
-            .bind(STEP)
-            .bind(before),
-            Statement::new(
-                "UPDATE grants SET ended_at = ?2 WHERE id IN (
-                   SELECT g.id FROM purges p JOIN grants g ON g.user_id = p.owner_id
-                   WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)",
-            )
-            .bind(STEP)
-            .bind(before),
-            Statement::new(
-                "UPDATE grants SET ended_at = ?2 WHERE id IN (
-                   SELECT g.id FROM purges p JOIN grants g ON g.application_id = p.owner_id
-                   WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)",
-            )
-            .bind(STEP)
-            .bind(before),
-            Statement::new(
-                "DELETE FROM grants WHERE id IN (SELECT id FROM grants g WHERE g.ended_at <= ?2
-                 AND NOT EXISTS (SELECT 1 FROM families f WHERE f.grant_id = g.id) LIMIT ?1)",
-            )
-            .bind(STEP)
-            .bind(before),
-            Statement::new(
-                "DELETE FROM purges WHERE owner_id IN (SELECT owner_id FROM purges p WHERE NOT EXISTS (
-                   SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
-                   WHERE g.user_id = p.owner_id AND g.ended_at IS NULL
-                   AND (p.is_deleted = 1 OR f.user_epoch < p.token_epoch))
-                 AND NOT EXISTS (
-                   SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
-                   WHERE g.application_id = p.owner_id AND g.ended_at IS NULL
-                   AND (p.is_deleted = 1 OR f.application_epoch < p.token_epoch)) LIMIT ?1)",
-            )
-            .bind(STEP),
+            step(DELETE_FAMILIES_OF_EARLIER_USER_EPOCHS),
+            step(DELETE_FAMILIES_OF_EARLIER_APPLICATION_EPOCHS),
+            step(DELETE_FAMILIES_OF_ENDED_GRANTS).bind(before),
+            step(END_GRANTS_OF_DELETED_USERS).bind(before),
+            step(END_GRANTS_OF_DELETED_APPLICATIONS).bind(before),
+            step(DELETE_ENDED_GRANTS).bind(before),
+            step(DELETE_PURGES_THAT_ARE_DONE),
         ])
         .await?;
     let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
@@ -101,3 +60,36 @@ fn delete_expired_families(now: Timestamp, limit: i64) -> Statement {
     .bind(now)
     .bind(limit)
 }
+
+const DELETE_FAMILIES_OF_EARLIER_USER_EPOCHS: &str = "DELETE FROM families WHERE id IN (
+   SELECT f.id FROM purges p JOIN grants g ON g.user_id = p.owner_id AND g.ended_at IS NULL
+   JOIN families f ON f.grant_id = g.id WHERE f.user_epoch < p.token_epoch LIMIT ?1)";
+
+const DELETE_FAMILIES_OF_EARLIER_APPLICATION_EPOCHS: &str = "DELETE FROM families WHERE id IN (
+   SELECT f.id FROM purges p JOIN grants g ON g.application_id = p.owner_id AND g.ended_at IS NULL
+   JOIN families f ON f.grant_id = g.id WHERE f.application_epoch < p.token_epoch LIMIT ?1)";
+
+const DELETE_FAMILIES_OF_ENDED_GRANTS: &str = "DELETE FROM families WHERE id IN (
+   SELECT f.id FROM grants g JOIN families f ON f.grant_id = g.id WHERE g.ended_at <= ?2 LIMIT ?1)";
+
+const END_GRANTS_OF_DELETED_USERS: &str = "UPDATE grants SET ended_at = ?2 WHERE id IN (
+   SELECT g.id FROM purges p JOIN grants g ON g.user_id = p.owner_id
+   WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)";
+
+const END_GRANTS_OF_DELETED_APPLICATIONS: &str = "UPDATE grants SET ended_at = ?2 WHERE id IN (
+   SELECT g.id FROM purges p JOIN grants g ON g.application_id = p.owner_id
+   WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)";
+
+const DELETE_ENDED_GRANTS: &str =
+    "DELETE FROM grants WHERE id IN (SELECT id FROM grants g WHERE g.ended_at <= ?2
+   AND NOT EXISTS (SELECT 1 FROM families f WHERE f.grant_id = g.id) LIMIT ?1)";
+
+const DELETE_PURGES_THAT_ARE_DONE: &str = "DELETE FROM purges WHERE owner_id IN (
+   SELECT owner_id FROM purges p WHERE NOT EXISTS (
+     SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
+     WHERE g.user_id = p.owner_id AND g.ended_at IS NULL
+     AND (p.is_deleted = 1 OR f.user_epoch < p.token_epoch))
+   AND NOT EXISTS (
+     SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
+     WHERE g.application_id = p.owner_id AND g.ended_at IS NULL
+     AND (p.is_deleted = 1 OR f.application_epoch < p.token_epoch)) LIMIT ?1)";

@@ -5,4 +5,5 @@ pub mod database;
 pub mod expired;
 pub mod families;
 pub mod grants;
+pub mod purges;
 pub mod users;

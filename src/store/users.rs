@@ -1,14 +1,12 @@
 //! `users`.
 
 use super::database::{Database, Row, Statement, StoreError, outcome};
+use super::purges::{self, Owner};
 use crate::model::application::Application;
 use crate::model::id::{GrantId, UserId};
 use crate::model::time::Timestamp;
 use crate::model::user::{Profile, User};
 use crate::model::username;
-
-/// The epoch of a user or application that is gone: no token has it.
-pub const DELETED_EPOCH: i64 = (1 << 53) - 1;
 
 /// A user about to log in to an application, and their standing grant of it.
 #[derive(Debug)]
@@ -172,7 +170,7 @@ pub async fn update(
     .bind(&user.id)
     .bind(username::key(&profile.username))
     .bind(&profile.username);
-    let outcomes = db.batch(vec![update, note_dead_tokens(&user.id), is_taken]).await?;
+    let outcomes = db.batch(vec![update, purges::note_epoch(Owner::User(user.id)), is_taken]).await?;
     if let Some(row) = outcome(&outcomes, 0)?.first() {
         return Ok(Changed::Yes { token_epoch: row.integer("token_epoch")? });
     }
@@ -192,14 +190,14 @@ pub async fn end_tokens(
     )
     .bind(user)
     .bind(password_hash);
-    let outcomes = db.batch(vec![update, note_dead_tokens(user)]).await?;
+    let outcomes = db.batch(vec![update, purges::note_epoch(Owner::User(*user))]).await?;
     outcome(&outcomes, 0)?.first().map(|row| row.integer("token_epoch")).transpose()
 }
 
-/// The token epoch that a user has now; [`DELETED_EPOCH`] if they are gone.
+/// The token epoch that a user has now; [`purges::DELETED_EPOCH`] if they are gone.
 pub async fn token_epoch(user: &UserId, db: &dyn Database) -> Result<i64, StoreError> {
     let found = db.run(Statement::new("SELECT token_epoch FROM users WHERE id = ?1").bind(user)).await?;
-    found.first().map_or(Ok(DELETED_EPOCH), |row| row.integer("token_epoch"))
+    found.first().map_or(Ok(purges::DELETED_EPOCH), |row| row.integer("token_epoch"))
 }
 
 /// Deletes a user who is disabled and has this token epoch; what hangs on them is cleared away later. False if somebody
@@ -209,7 +207,7 @@ pub async fn delete(user: &UserId, token_epoch: i64, db: &dyn Database) -> Resul
         .bind(user)
         .bind(token_epoch);
     let is_gone = Statement::new("SELECT 1 FROM users WHERE id = ?1").bind(user);
-    let outcomes = db.batch(vec![delete, note_deleted_user(user), is_gone]).await?;
+    let outcomes = db.batch(vec![delete, purges::note_deleted(Owner::User(*user)), is_gone]).await?;
     Ok(outcome(&outcomes, 2)?.rows.is_empty())
 }
 
@@ -228,27 +226,6 @@ pub(super) fn note_login(
     .bind(now)
     .bind(password_hash)
     .bind(family)
-}
-
-/// Notes that rows with tokens of the user's earlier epochs are dead, if there can be any.
-fn note_dead_tokens(user: &UserId) -> Statement {
-    Statement::new(
-        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
-         SELECT id, token_epoch, 0 FROM users WHERE id = ?1 AND token_epoch > 0
-         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch",
-    )
-    .bind(user)
-}
-
-/// Notes that everything of a user is dead, if they are gone.
-fn note_deleted_user(user: &UserId) -> Statement {
-    Statement::new(
-        "INSERT INTO purges (owner_id, token_epoch, is_deleted)
-         SELECT ?1, ?2, 1 WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = ?1)
-         ON CONFLICT (owner_id) DO UPDATE SET token_epoch = excluded.token_epoch, is_deleted = 1",
-    )
-    .bind(user)
-    .bind(DELETED_EPOCH)
 }
 
 fn read(row: &Row) -> Result<User, StoreError> {
