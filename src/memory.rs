@@ -158,4 +158,20 @@ mod tests {
         map.remove(&999);
         assert_eq!(map.get(&999), None);
     }
+
+    #[test]
+    fn an_isolate_remembers_at_most_ten_thousand_of_each() {
+        let mut memory = Memory::default();
+        for n in 0..30_000_u32 {
+            let text = n.to_string();
+            memory.verdicts.insert(TokenDigest::of(&text), Verdict::Refused("a test"));
+            memory.marks.insert(text.clone(), String::new());
+            memory.stored_marks.insert(text.clone(), String::new());
+            memory.replaced.insert(text.clone(), String::new());
+            memory.remember_origin(&text, true, Timestamp(0));
+        }
+        let kept =
+            [memory.marks.len(), memory.stored_marks.len(), memory.replaced.len(), memory.origins.len()];
+        assert!(memory.verdicts.len() <= 10_000 && kept.iter().all(|&kept| kept <= 10_000), "{kept:?}");
+    }
 }

@@ -178,4 +178,15 @@ mod tests {
         assert!(!keys.verify_mac("q", b"body", &keys.mac("p", b"body")));
         assert!(!keys.verify_mac("p", b"body", &[]));
     }
+
+    #[test]
+    fn each_use_has_a_key_of_its_own() {
+        let keys = Keys::parse(KEY).unwrap();
+        let macs: Vec<[u8; 32]> = [&keys.mac, &keys.derivation, &keys.memory, &keys.record]
+            .map(|key| finish(key, &[b"the same input"]))
+            .to_vec();
+        for (index, mac) in macs.iter().enumerate() {
+            assert!(!macs[index + 1..].contains(mac));
+        }
+    }
 }

@@ -86,3 +86,31 @@ impl FamilyId {
         Self(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ones;
+
+    impl Random for Ones {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0xff);
+        }
+    }
+
+    #[test]
+    fn a_family_is_a_shard_and_fifteen_random_bytes() {
+        let family = FamilyId::random(&Ones);
+        assert_eq!(family.as_bytes(), [&[0][..], &[0xff; 15]].concat());
+        assert_eq!(FamilyId::parse(&family.to_string()), Some(family));
+    }
+
+    #[test]
+    fn what_has_another_length_is_no_id() {
+        for text in ["", "AAAA", "AAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAA", "!"] {
+            assert_eq!(UserId::parse(text), None, "{text}");
+        }
+        assert!(UserId::parse("AAAAAAAAAAAAAAAA").is_some());
+    }
+}
