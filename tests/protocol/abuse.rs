@@ -1,6 +1,7 @@
 //! What an attacker tries: to make work, to widen what they have, to profit from what an isolate remembers.
 
 use http::Method;
+use postern::tokens::token::{AccessToken, RefreshToken};
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestServer, encode_form, request};
@@ -176,4 +177,49 @@ fn refreshing_does_not_make_an_isolate_forget_what_it_ended() {
         server.kv.replace(&key, &entry.value);
     }
     server.validate(&ended.access_token).assert_bearer_error(401, "invalid_token");
+}
+
+/// What who holds `MASTER_KEY` and the database can make: a token with a good MAC for a family that there is.
+fn forged(server: &TestServer, of: &str) -> (String, String) {
+    let keys = &server.app.settings.keys;
+    let holder = *AccessToken::parse(of, keys).expect("a token").holder();
+    let access = AccessToken::mint(holder, [7; 32], keys.first());
+    let refresh = RefreshToken::mint(holder, [7; 32], keys.first());
+    (access.expose().to_owned(), refresh.expose().to_owned())
+}
+
+#[test]
+fn the_master_key_and_the_database_together_forge_no_token() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let tokens = app.log_in("alice");
+    let (access, refresh) = forged(&server, &tokens.access_token);
+    for query in ["", "fresh=1"] {
+        server.another_isolate().validate_with(&access, query, &[]).assert_bearer_error(401, "invalid_token");
+    }
+    server.validate(&tokens.access_token).assert_status(200);
+    // It counts as reuse: no token is to be had, and the login is over.
+    app.refresh(&refresh).assert_error(400, "invalid_grant");
+    server.assert_dead(&tokens.access_token);
+}
+
+#[test]
+fn epochs_are_compared_for_equality() {
+    // As after a restore of the database: an epoch may also have gone back.
+    for (table, other) in [("users", 4), ("users", 6), ("applications", 4), ("applications", 6)] {
+        let server = TestServer::new();
+        server.db.execute("UPDATE users SET token_epoch = 5");
+        let app = server.public_application();
+        server.user("alice");
+        server.db.execute("UPDATE users SET token_epoch = 5; UPDATE applications SET token_epoch = 5");
+        let tokens = app.at(&server.another_isolate()).log_in("alice");
+        server.validate_with(&tokens.access_token, "fresh=1", &[]).assert_status(200);
+        server.db.execute(&format!("UPDATE {table} SET token_epoch = {other}"));
+        let elsewhere = server.another_isolate();
+        elsewhere
+            .validate_with(&tokens.access_token, "fresh=1", &[])
+            .assert_bearer_error(401, "invalid_token");
+        app.at(&elsewhere).refresh(tokens.refresh()).assert_error(400, "invalid_grant");
+    }
 }

@@ -375,6 +375,27 @@ fn log_in_request(app: &TestClient<'_>) -> Request {
 }
 
 #[test]
+fn a_deletion_that_an_enabling_overtakes_leaves_no_token_behind() {
+    for (table, path) in [("users", "users/alice"), ("applications", "applications/notes")] {
+        let server = TestServer::new();
+        let app = server
+            .application()
+            .public()
+            .grants(&["password", "refresh_token"])
+            .set("client_id", json!("notes"))
+            .create();
+        server.user("alice");
+        let enable = admin_request("PATCH", path, json!({"is_active": true}));
+        let others = [enable, log_in_request(&app)];
+        let (deletion, others) = overtaken(&server, &admin_request("DELETE", path, Value::Null), 9, &others);
+        deletion.assert_status(204);
+        others[0].assert_status(200);
+        assert_eq!(server.db.number(&format!("SELECT count(*) FROM {table}")), 0);
+        assert_ended(&server, &app, &others[1].tokens());
+    }
+}
+
+#[test]
 fn a_mark_that_comes_after_a_later_one_does_not_undo_it() {
     let server = TestServer::new();
     let app = server.public_application();
