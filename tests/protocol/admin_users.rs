@@ -403,24 +403,12 @@ fn of_many_patches_at_the_same_time_each_is_done_or_refused() {
         ("is_superuser", json!(true)),
         ("is_active", json!(false)),
     ];
-    let requests = fields
-        .iter()
-        .map(|(name, value)| admin_request("PATCH", "users/alice", json!({*name: value})))
-        .collect();
-    let responses = server.send_all(requests);
-    let shown = server.admin("GET", "users/alice", Value::Null).json();
-    for ((name, value), response) in fields.iter().zip(&responses) {
-        match response.status() {
-            200 => assert_eq!(shown[name], *value),
-            _ => assert_ne!(shown[name], *value, "{}", response.assert_error(409, "conflict").text()),
-        }
-    }
-    assert!(responses.iter().filter(|response| response.status() == 200).count() >= 3);
+    server.assert_patches_at_once_lose_nothing("users/alice", &fields);
 }
 
 #[test]
 fn imported_users_with_one_key_can_be_changed_and_deleted() {
-    // Contract §5: usernames are unique as written; only sign-up also refuses a taken key.
+    // Usernames are unique as written; only sign-up also refuses a taken key.
     let server = TestServer::new();
     import(&server, &["bob", "Bob"]);
     server.admin("PATCH", "users/bob", json!({"first_name": "Robert"})).assert_status(200);

@@ -257,3 +257,12 @@ fn the_stylesheet_of_a_page_is_what_its_policy_allows() {
     let expected = format!("style-src 'sha256-{}'", standard_base64(&sha256(style.as_bytes())));
     assert!(page.header("content-security-policy").unwrap().contains(&expected));
 }
+
+#[test]
+fn an_issuer_s_path_may_be_the_beginning_of_a_route() {
+    let server = TestServer::with(&[("ISSUER", "https://id.example/o")]);
+    for path in ["/o/token/", "/o/o/token/"] {
+        let url = format!("https://id.example{path}");
+        server.post_form(&url, &[]).assert_error(400, "invalid_request");
+    }
+}

@@ -163,6 +163,22 @@ impl TestServer {
         self.send(admin_request(method, path, body))
     }
 
+    /// Changes each of these fields by a request of its own, all at once: those that were answered 200 hold, those that
+    /// were refused do not, and not all are refused.
+    #[track_caller]
+    pub fn assert_patches_at_once_lose_nothing(&self, path: &str, fields: &[(&str, Value)]) {
+        let patch = |(name, value): &(&str, Value)| admin_request("PATCH", path, json!({*name: value}));
+        let responses = self.send_all(fields.iter().map(patch).collect());
+        let shown = self.admin("GET", path, Value::Null).json();
+        for ((name, value), response) in fields.iter().zip(&responses) {
+            match response.status() {
+                200 => assert_eq!(shown[name], *value),
+                _ => assert_ne!(shown[name], *value, "{}", response.assert_error(409, "conflict").text()),
+            }
+        }
+        assert!(responses.iter().filter(|response| response.status() == 200).count() >= 3);
+    }
+
     /// Begins the registration of an application.
     pub fn application(&self) -> ApplicationBuilder<'_> {
         ApplicationBuilder::new(self)
