@@ -2,23 +2,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
-import { alice, basic, startPostern } from "./support.mjs";
+import { alice, basic, startMainJob } from "./support.mjs";
 
-let postern, app, service;
+let postern, app, service, logIn;
 
 before(async () => {
-  postern = await startPostern();
-  app = await postern.createApplication({ client_id: "my-app", client_type: "public", grant_types: ["password", "refresh_token"] });
-  service = await postern.createApplication({ client_id: "a-service", client_type: "confidential", grant_types: ["client_credentials"] });
-  await postern.signUp();
+  ({ postern, app, service, logIn } = await startMainJob());
 });
 after(() => postern.stop());
 
-const logIn = async (params) => {
-  const response = await postern.post("/o/token/", { grant_type: "password", client_id: app.client_id, ...alice, ...params });
-  assert.equal(response.status, 200);
-  return response.json();
-};
 const refresh = (token, params) =>
   postern.post("/o/token/", { grant_type: "refresh_token", client_id: app.client_id, refresh_token: token, ...params });
 const introspect = async (token) => {

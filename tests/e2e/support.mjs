@@ -114,3 +114,17 @@ async function expectStatus(status, response) {
 export function basic({ client_id, client_secret }) {
   return { Authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}` };
 }
+
+/** Starts Postern as the main job wants it: alice is signed up, a public `app` takes passwords, a `service` its own credentials. */
+export async function startMainJob(options) {
+  const postern = await startPostern(options);
+  const app = await postern.createApplication({ client_id: "my-app", client_type: "public", grant_types: ["password", "refresh_token"] });
+  const service = await postern.createApplication({ client_id: "a-service", client_type: "confidential", grant_types: ["client_credentials"] });
+  await postern.signUp();
+  const logIn = async (params) => {
+    const response = await postern.post("/o/token/", { grant_type: "password", client_id: app.client_id, ...alice, ...params });
+    if (response.status !== 200) throw new Error(`no login: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
+  return { postern, app, service, logIn };
+}

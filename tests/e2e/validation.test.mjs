@@ -2,24 +2,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { alice, basic, checkout, startPostern } from "./support.mjs";
+import { basic, checkout, startMainJob } from "./support.mjs";
 
-let postern, app, service;
+let postern, app, service, logIn;
 
 before(async () => {
   const lister = { name: "module-lister", main: `${checkout}/tests/e2e/module-lister.mjs` };
-  postern = await startPostern({ more: [lister] });
-  app = await postern.createApplication({ client_id: "my-app", client_type: "public", grant_types: ["password", "refresh_token"] });
-  service = await postern.createApplication({ client_id: "a-service", client_type: "confidential", grant_types: ["client_credentials"] });
-  await postern.signUp();
+  ({ postern, app, service, logIn } = await startMainJob({ more: [lister] }));
 });
 after(() => postern.stop());
 
-const logIn = async (params) => {
-  const response = await postern.post("/o/token/", { grant_type: "password", client_id: app.client_id, ...alice, ...params });
-  assert.equal(response.status, 200);
-  return response.json();
-};
 const revoke = async (token) => {
   assert.equal((await postern.post("/o/revoke_token/", { token, client_id: app.client_id })).status, 200);
 };
