@@ -5,6 +5,7 @@ use super::GrantError;
 use super::client::AuthenticatedClient;
 use crate::app::App;
 use crate::crypto::random_bytes;
+use crate::model::application::Application;
 use crate::model::family::{Family, Rotation, RotationNonce};
 use crate::model::scope::{BUILT_IN, Scope};
 use crate::model::time::Timestamp;
@@ -39,7 +40,7 @@ pub async fn exchange(
     }
     // Never more than the application may still have.
     let scope = match params.optional("scope") {
-        Some(asked) => narrow(asked, &presented, app).await?,
+        Some(asked) => narrow(asked, &presented, application, app).await?,
         None => app.settings.scopes.iter().chain(BUILT_IN).collect(),
     };
     let scope = scope.filter(|token| application.may_have(token, &app.settings.scopes));
@@ -114,13 +115,19 @@ async fn repeat(
 }
 
 /// The scope may be narrowed for one access token, never widened (RFC 6749 §6).
-async fn narrow(asked: &str, presented: &RefreshToken, app: &App) -> Result<Scope, GrantError> {
+async fn narrow(
+    asked: &str,
+    presented: &RefreshToken,
+    application: &Application,
+    app: &App,
+) -> Result<Scope, GrantError> {
     let asked = Scope::parse(asked)?;
     let family = families::find(&presented.holder().family, &*app.db).await?;
     let family = family.ok_or_else(|| invalid("the family is unknown"))?;
     // What was replaced is a repetition or reuse, whatever it asks for.
     let is_present = family.refresh.as_ref().is_some_and(|refresh| refresh.digest == presented.digest());
-    if is_present && (asked.is_empty() || !family.scope.contains_all(&asked)) {
+    let may_have = |token| family.scope.contains(token) && application.may_have(token, &app.settings.scopes);
+    if is_present && (asked.is_empty() || !asked.iter().all(may_have)) {
         return Err(OAuthError::invalid_scope("scope asks for more than was granted").into());
     }
     Ok(asked)

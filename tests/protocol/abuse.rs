@@ -87,6 +87,7 @@ fn a_refresh_gives_no_more_than_the_application_may_still_have() {
     server.admin("PATCH", &path, json!({"scope": "read"})).assert_status(200);
     let second = app.refresh(first.refresh()).tokens();
     assert_eq!(second.scope, "read");
+    app.refresh_for_scope(second.refresh(), "write").assert_error(400, "invalid_scope");
     assert_eq!(server.validate_with(&second.access_token, "fresh=1", &[]).json()["scope"], "read");
     server.admin("PATCH", &path, json!({"scope": scope})).assert_status(200);
     assert_eq!(app.refresh(second.refresh()).tokens().scope, scope);

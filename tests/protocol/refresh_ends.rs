@@ -199,6 +199,21 @@ fn changing_the_users_profile_does_not() {
 }
 
 #[test]
+fn renaming_the_user_does_even_if_kv_was_down() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let tokens = app.log_in("alice");
+    server.kv.is_down.set(true);
+    server.admin("PATCH", "users/alice", json!({"username": "alicia"})).assert_status(503);
+    server.kv.is_down.set(false);
+    // There is no alice any more: whatever is changed of alicia puts the mark.
+    server.admin("PATCH", "users/alicia", json!({})).assert_status(200);
+    server.assert_dead(&tokens.access_token);
+    server.another_isolate().validate(&tokens.access_token).assert_bearer_error(401, "invalid_token");
+}
+
+#[test]
 fn renaming_the_user_does() {
     // What KV holds of a token has the name in it, and somebody else may take the old one.
     let server = TestServer::new();

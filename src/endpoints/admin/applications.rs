@@ -166,8 +166,8 @@ async fn store(current: &Application, changed: &Application, app: &App) -> Resul
         return Ok(false);
     };
     app.memory.borrow_mut().forget_application(&current.client_id);
-    // Also where it was disabled before: the mark may be what failed then.
-    if !changed.registration.is_active || !current.registration.is_active {
+    // Also where nothing ends now: the mark may be what failed when something did.
+    if token_epoch > 0 {
         revoke::mark_application(&current.id, token_epoch, app).await?;
     }
     Ok(true)

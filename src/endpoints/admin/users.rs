@@ -135,8 +135,8 @@ async fn store_change(current: &User, profile: &Profile, app: &App) -> Result<Op
         Changed::Conflict => Ok(None),
         Changed::NameTaken => Err(AdminError::Taken(name_taken())),
         Changed::Yes { token_epoch } => {
-            // Also where they were disabled before: the mark may be what failed then.
-            if is_renamed || !profile.is_active || !current.profile.is_active {
+            // Also where nothing ends now: the mark may be what failed when something did.
+            if token_epoch > 0 {
                 revoke::mark_user(&current.id, token_epoch, app).await?;
             }
             Ok(Some(token_epoch))
