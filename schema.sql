@@ -99,6 +99,26 @@ CREATE TABLE IF NOT EXISTS families (
 CREATE INDEX IF NOT EXISTS families_by_expiry ON families (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS families_by_grant ON families (grant_id) WHERE grant_id IS NOT NULL;
 
+-- How often something was tried of late: secrets, until the try turns out to be right, and sign-ups. `subject` is a keyed
+-- digest of what is counted: an account, an application, an address.
+CREATE TABLE IF NOT EXISTS attempts (
+  subject    TEXT PRIMARY KEY,
+  count      INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attempts_by_expiry ON attempts (expires_at);
+
+-- Who did what to what, when, and from where: for 90 days.
+CREATE TABLE IF NOT EXISTS audit_events (
+  id         INTEGER PRIMARY KEY,
+  created_at INTEGER NOT NULL,
+  actor      TEXT NOT NULL,
+  action     TEXT NOT NULL,
+  target     TEXT NOT NULL,
+  address    TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS audit_events_by_time ON audit_events (created_at);
+
 -- Users and applications whose tokens of earlier epochs are dead, until the dead rows have been cleared away.
 -- `is_deleted`: their grants are to end, too.
 CREATE TABLE IF NOT EXISTS purges (

@@ -20,6 +20,8 @@ pub struct App {
     pub random: Box<dyn Random>,
     pub db: Box<dyn Database>,
     pub hot: Box<dyn HotTokens>,
+    /// None where the binding `LIMITER` is missing.
+    pub limiter: Option<Box<dyn Limiter>>,
     pub log: Box<dyn Log>,
     /// No borrow of it may live across an await.
     pub memory: RefCell<Memory>,
@@ -53,6 +55,13 @@ impl fmt::Display for HotError {
 }
 
 impl Error for HotError {}
+
+/// Stops bursts near the caller, by its own measure: a rate limiting binding of Workers.
+#[async_trait(?Send)]
+pub trait Limiter {
+    /// True if one more call under this key is within bounds, or the limiter does not answer.
+    async fn allows(&self, key: &str) -> bool;
+}
 
 /// The operator's log: one JSON object a line. No secret, token, password or code may get here.
 pub trait Log {

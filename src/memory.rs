@@ -22,6 +22,8 @@ pub struct Memory {
     pub stored_marks: Bounded<String, String>,
     /// What refreshes here have replaced, by KV key: apart, so that refreshing cannot crowd out what was ended.
     pub replaced: Bounded<String, String>,
+    /// What has been tried too often, by its keyed digest, and until when.
+    pub over_limit: Bounded<String, Timestamp>,
     /// What did not answer when it was last asked, and until when that is believed.
     pub health: Option<(Vec<&'static str>, Timestamp)>,
     /// How many refusals were not worth a line in the log.
@@ -55,6 +57,7 @@ impl Default for Memory {
             marks: Bounded::new(10_000),
             stored_marks: Bounded::new(10_000),
             replaced: Bounded::new(10_000),
+            over_limit: Bounded::new(10_000),
             health: None,
             unlogged: 0,
             applications: Bounded::new(1_000),
@@ -168,10 +171,16 @@ mod tests {
             memory.marks.insert(text.clone(), String::new());
             memory.stored_marks.insert(text.clone(), String::new());
             memory.replaced.insert(text.clone(), String::new());
+            memory.over_limit.insert(text.clone(), Timestamp(0));
             memory.remember_origin(&text, true, Timestamp(0));
         }
-        let kept =
-            [memory.marks.len(), memory.stored_marks.len(), memory.replaced.len(), memory.origins.len()];
+        let kept = [
+            memory.marks.len(),
+            memory.stored_marks.len(),
+            memory.replaced.len(),
+            memory.over_limit.len(),
+            memory.origins.len(),
+        ];
         assert!(memory.verdicts.len() <= 10_000 && kept.iter().all(|&kept| kept <= 10_000), "{kept:?}");
     }
 }

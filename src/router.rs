@@ -14,6 +14,7 @@ use crate::endpoints::respond::{self, Refusal};
 use crate::endpoints::{Call, Request, Response, cors};
 use crate::endpoints::{admin, discovery, healthz, introspect, revoke_token, sign_up, token, validate};
 use crate::pages;
+use crate::protocol::error::OAuthError;
 use crate::protocol::params::decode_segment;
 use crate::protocol::uri::{host_without_port, is_loopback};
 use crate::settings::SettingError;
@@ -34,6 +35,8 @@ struct Route {
     shape: Shape,
     /// Front-ends call it from other origins.
     cors: bool,
+    /// Secrets can be guessed at it: bursts are stopped if there is a limiter.
+    limited: bool,
     /// It reads neither the host nor the body, and works without `ISSUER`.
     hostless: bool,
     methods: &'static [(&'static str, Handler)],
@@ -48,11 +51,15 @@ enum Shape {
 }
 
 const fn route(path: &'static str, shape: Shape, methods: &'static [(&'static str, Handler)]) -> Route {
-    Route { path, shape, cors: false, hostless: false, methods }
+    Route { path, shape, cors: false, limited: false, hostless: false, methods }
 }
 
 const fn with_cors(route: Route) -> Route {
     Route { cors: true, ..route }
+}
+
+const fn limited(route: Route) -> Route {
+    Route { limited: true, ..route }
 }
 
 const fn hostless(route: Route) -> Route {
@@ -62,21 +69,25 @@ const fn hostless(route: Route) -> Route {
 const ROUTES: &[Route] = &[
     hostless(route("/validate", Shape::OAuth, &[("*", |call| Box::pin(validate::any(call)))])),
     hostless(route("/healthz", Shape::OAuth, &[("GET", |call| Box::pin(healthz::get(call)))])),
-    with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))])),
-    with_cors(route("/o/revoke_token", Shape::OAuth, &[("POST", |call| Box::pin(revoke_token::post(call)))])),
-    route("/o/introspect", Shape::OAuth, &[("POST", |call| Box::pin(introspect::post(call)))]),
-    with_cors(route("/sign_up", Shape::Drf, &[("POST", |call| Box::pin(sign_up::post(call)))])),
+    limited(with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))]))),
+    limited(with_cors(route(
+        "/o/revoke_token",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(revoke_token::post(call)))],
+    ))),
+    limited(route("/o/introspect", Shape::OAuth, &[("POST", |call| Box::pin(introspect::post(call)))])),
+    limited(with_cors(route("/sign_up", Shape::Drf, &[("POST", |call| Box::pin(sign_up::post(call)))]))),
     route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
-    route(
+    limited(route(
         "/admin/api/applications",
         Shape::OAuth,
         &[
             ("GET", |call| Box::pin(admin::applications::list(call))),
             ("POST", |call| Box::pin(admin::applications::create(call))),
         ],
-    ),
-    route(
+    )),
+    limited(route(
         "/admin/api/applications/{}",
         Shape::OAuth,
         &[
@@ -84,21 +95,21 @@ const ROUTES: &[Route] = &[
             ("PATCH", |call| Box::pin(admin::applications::change(call))),
             ("DELETE", |call| Box::pin(admin::applications::delete(call))),
         ],
-    ),
-    route(
+    )),
+    limited(route(
         "/admin/api/applications/{}/rotate-secret",
         Shape::OAuth,
         &[("POST", |call| Box::pin(admin::applications::rotate_secret(call)))],
-    ),
-    route(
+    )),
+    limited(route(
         "/admin/api/users",
         Shape::OAuth,
         &[
             ("GET", |call| Box::pin(admin::users::list(call))),
             ("POST", |call| Box::pin(admin::users::create(call))),
         ],
-    ),
-    route(
+    )),
+    limited(route(
         "/admin/api/users/{}",
         Shape::OAuth,
         &[
@@ -106,18 +117,27 @@ const ROUTES: &[Route] = &[
             ("PATCH", |call| Box::pin(admin::users::change(call))),
             ("DELETE", |call| Box::pin(admin::users::delete(call))),
         ],
-    ),
-    route(
+    )),
+    limited(route(
         "/admin/api/users/{}/set-password",
         Shape::OAuth,
         &[("POST", |call| Box::pin(admin::users::set_password(call)))],
-    ),
-    route(
+    )),
+    limited(route(
         "/admin/api/users/{}/logout",
         Shape::OAuth,
         &[("POST", |call| Box::pin(admin::users::log_out(call)))],
-    ),
-    route("/admin/api/cleartokens", Shape::OAuth, &[("POST", |call| Box::pin(admin::tokens::clear(call)))]),
+    )),
+    limited(route(
+        "/admin/api/audit-events",
+        Shape::OAuth,
+        &[("GET", |call| Box::pin(admin::audit_events::list(call)))],
+    )),
+    limited(route(
+        "/admin/api/cleartokens",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(admin::tokens::clear(call)))],
+    )),
     route("/", Shape::Page, &[("GET", |call| Box::pin(home(call)))]),
 ];
 
@@ -224,11 +244,32 @@ async fn call_route(route: &Route, call: &Call<'_>) -> Response {
         respond::set(&mut response, ALLOW, &allowed(route));
         return response;
     };
+    if route.limited && !is_within_bounds(call).await {
+        return too_many(route.shape);
+    }
     if call.request.body().len() > LONGEST_BODY || call.request.extensions().get::<BodyTooLong>().is_some() {
         return refuse(route.shape, StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 65536 bytes");
     }
     handler(call).await
 }
+
+async fn is_within_bounds(call: &Call<'_>) -> bool {
+    match (&call.app.limiter, call.address()) {
+        (Some(limiter), Some(address)) => limiter.allows(&address.network()).await,
+        _ => true,
+    }
+}
+
+fn too_many(shape: Shape) -> Response {
+    let error = OAuthError::too_many_attempts(LIMITER_SECONDS).because("the binding LIMITER says so");
+    match shape {
+        Shape::Drf => respond::drf_error(&error),
+        Shape::OAuth | Shape::Page => respond::error(&error),
+    }
+}
+
+/// The longest period that the binding can have.
+const LIMITER_SECONDS: i64 = 60;
 
 async fn home(call: &Call<'_>) -> Response {
     pages::home::show(&call.issuer)

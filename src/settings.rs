@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::crypto::keys::KeyRing;
 use crate::crypto::password_hash::PasswordHasher;
 use crate::crypto::secret::Secret;
+use crate::model::limit::Limit;
 use crate::model::scope::{BUILT_IN, Scope};
 use crate::model::time::Lifetime;
 use crate::protocol::authorization::is_token68;
@@ -29,6 +30,12 @@ pub struct Settings {
     pub password_hasher: PasswordHasher,
     /// How long an isolate remembers that a token was good; 0: not at all.
     pub validation_cache: Lifetime,
+    /// Sign-ups from one address; none: as many as there are.
+    pub sign_up_limit: Option<Limit>,
+    /// Wrong secrets of one account.
+    pub login_failure_limit: Option<Limit>,
+    /// Wrong secrets from one address.
+    pub address_failure_limit: Option<Limit>,
     pub admin_token: Secret,
     pub keys: KeyRing,
 }
@@ -84,6 +91,9 @@ impl Settings {
             )?,
             password_hasher: read.password_hasher()?,
             validation_cache: Lifetime(read.number("VALIDATION_CACHE_SECONDS", 10, 0, 3_600)?),
+            sign_up_limit: read.limit("SIGN_UP_LIMIT", "20/3600")?,
+            login_failure_limit: read.limit("LOGIN_FAILURE_LIMIT", "10/900")?,
+            address_failure_limit: read.limit("ADDRESS_FAILURE_LIMIT", "100/900")?,
             admin_token: read.admin_token()?,
             keys: read.keys()?,
         })
@@ -185,6 +195,19 @@ impl Reader<'_> {
             .map_err(|reason| SettingError { name: "PASSWORD_HASH_MEMORY_KIB", reason })
     }
 
+    /// `count/seconds`, or `0`: no limit.
+    fn limit(&self, name: &'static str, default: &str) -> Result<Option<Limit>, SettingError> {
+        let text = self.text(name)?.unwrap_or_else(|| default.to_owned());
+        match (text.trim(), Limit::parse(text.trim())) {
+            ("0", _) => Ok(None),
+            (_, Some(limit)) => Ok(Some(limit)),
+            _ => {
+                let reason = "must be count/seconds, each from 1 to 1000000, or 0 for no limit".to_owned();
+                Err(SettingError { name, reason })
+            }
+        }
+    }
+
     fn admin_token(&self) -> Result<Secret, SettingError> {
         match self.text("ADMIN_TOKEN")? {
             Some(text) if text.len() >= 32 && is_token68(&text) => Ok(Secret::new(text)),
@@ -243,6 +266,12 @@ mod tests {
         assert!(settings.rotate_refresh_token && settings.refresh_token_reuse_protection);
         assert_eq!(settings.validation_cache, Lifetime(10));
         assert!(settings.issuer.is_none());
+        let limit = |count, seconds| Some(Limit { count, window: Lifetime(seconds) });
+        assert_eq!(settings.sign_up_limit, limit(20, 3_600));
+        assert_eq!(settings.login_failure_limit, limit(10, 900));
+        assert_eq!(settings.address_failure_limit, limit(100, 900));
+        assert_eq!(read("SIGN_UP_LIMIT", Some("0")).unwrap().sign_up_limit, None);
+        assert_eq!(read("SIGN_UP_LIMIT", Some("3/5")).unwrap().sign_up_limit, limit(3, 5));
         assert_eq!(read("REFRESH_TOKEN_EXPIRE_SECONDS", Some("0")).unwrap().refresh_token_lifetime, None);
     }
 
@@ -276,6 +305,14 @@ mod tests {
             ("PASSWORD_HASH_MEMORY_KIB", Some("1000000")),
             ("PASSWORD_HASH_ITERATIONS", Some("0")),
             ("VALIDATION_CACHE_SECONDS", Some("x")),
+            ("SIGN_UP_LIMIT", Some("20")),
+            ("SIGN_UP_LIMIT", Some("")),
+            ("LOGIN_FAILURE_LIMIT", Some("0/900")),
+            ("LOGIN_FAILURE_LIMIT", Some("10/0")),
+            ("LOGIN_FAILURE_LIMIT", Some("10/900/1")),
+            ("ADDRESS_FAILURE_LIMIT", Some("-1/900")),
+            ("ADDRESS_FAILURE_LIMIT", Some("+1/900")),
+            ("ADDRESS_FAILURE_LIMIT", Some("100/9000000")),
             ("ADMIN_TOKEN", Some("short-secret")),
             ("ADMIN_TOKEN", Some("a secret that no header can carry: é")),
             ("ADMIN_TOKEN", None),

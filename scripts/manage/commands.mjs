@@ -134,6 +134,11 @@ export const commands = {
     takes: ["username"],
     call: (api, [username]) => api("POST", `users/${segment(username)}/logout`),
   },
+  listauditevents: {
+    about: "List who did what to what, when and from where: the latest 200 events.",
+    call: (api) => api("GET", "audit-events?limit=200"),
+    columns: ["created_at", "actor", "action", "target", "address"],
+  },
   cleartokens: {
     about: "Delete what has expired.",
     call: clearTokens,

@@ -4,6 +4,7 @@
 mod database;
 mod hot_tokens;
 mod http;
+mod limiter;
 mod rpc;
 #[cfg(feature = "test_hooks")]
 mod test_hooks;
@@ -87,6 +88,7 @@ fn open(env: &JsValue) -> Result<App, SettingError> {
         random: Box::new(WorkerRandom),
         db: Box::new(database::D1(env.d1("DB").map_err(missing("DB"))?)),
         hot: Box::new(hot_tokens::Kv(env.kv("TOKENS").map_err(missing("TOKENS"))?)),
+        limiter: limiter::open(env)?,
         log: Box::new(WorkerLog),
         memory: RefCell::new(Memory::default()),
     })

@@ -6,7 +6,7 @@ use hkdf::Hkdf;
 use hmac::{KeyInit, Mac};
 use sha2::Sha256;
 
-use super::encoding::from_base64url;
+use super::encoding::{base64url, from_base64url};
 use super::{HmacSha256, secret};
 
 /// The length of a token's MAC, in bytes.
@@ -28,6 +28,7 @@ pub struct Keys {
     derivation: HmacSha256,
     memory: HmacSha256,
     record: HmacSha256,
+    attempt: HmacSha256,
 }
 
 impl KeyRing {
@@ -79,6 +80,7 @@ impl Keys {
             derivation: derive(&master, b"postern token derivation")?,
             memory: derive(&master, b"postern secret memory")?,
             record: derive(&master, b"postern token record")?,
+            attempt: derive(&master, b"postern attempt subject")?,
         })
     }
 
@@ -110,6 +112,11 @@ impl Keys {
     /// The MAC of what KV holds of a token: whoever can write there must not be able to widen one.
     pub fn record_mac(&self, digest: &str, record: &str) -> [u8; 32] {
         finish(&self.record, &[digest.as_bytes(), record.as_bytes()])
+    }
+
+    /// What the database knows by that something was tried: not what was typed.
+    pub fn attempt_subject(&self, kind: &str, what: &str) -> String {
+        base64url(&finish(&self.attempt, &[kind.as_bytes(), b":", what.as_bytes()]))
     }
 
     /// What an isolate keeps of a client secret that it has seen to be right, instead of hashing slowly again.
@@ -182,7 +189,7 @@ mod tests {
     #[test]
     fn each_use_has_a_key_of_its_own() {
         let keys = Keys::parse(KEY).unwrap();
-        let macs: Vec<[u8; 32]> = [&keys.mac, &keys.derivation, &keys.memory, &keys.record]
+        let macs: Vec<[u8; 32]> = [&keys.mac, &keys.derivation, &keys.memory, &keys.record, &keys.attempt]
             .map(|key| finish(key, &[b"the same input"]))
             .to_vec();
         for (index, mac) in macs.iter().enumerate() {

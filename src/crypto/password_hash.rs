@@ -1,5 +1,7 @@
 //! Slow hashes of passwords and of chosen client secrets: Argon2id in PHC strings.
 
+use std::cell::Cell;
+
 use argon2::password_hash::phc::{ParamsString, PasswordHash};
 use argon2::password_hash::{CustomizedPasswordHasher, Error, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -12,6 +14,7 @@ pub const SALT_LENGTH: usize = 16;
 pub struct PasswordHasher {
     params: Params,
     decoy: String,
+    made: Cell<u64>,
 }
 
 /// What came of comparing a password with a hash.
@@ -33,7 +36,12 @@ impl PasswordHasher {
         // A hash that no password has: comparing with it costs what comparing with a real one costs.
         let decoy =
             format!("$argon2id$v=19$m={memory_kib},t={iterations},p=1${}${}", "A".repeat(22), "A".repeat(43));
-        Ok(Self { params, decoy })
+        Ok(Self { params, decoy, made: Cell::new(0) })
+    }
+
+    /// How many slow hashes were made: nothing else that a request does costs as much.
+    pub fn count(&self) -> u64 {
+        self.made.get()
     }
 
     /// The PHC string of `password`.
@@ -41,6 +49,7 @@ impl PasswordHasher {
     /// # Errors
     /// None that a caller can cause: Argon2 itself refuses only what is longer than 4 GiB.
     pub fn hash(&self, password: &str, salt: [u8; SALT_LENGTH]) -> Result<String, String> {
+        self.made.set(self.made.get() + 1);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
         let hash: PasswordHash = argon2
             .hash_password_customized(password.as_bytes(), &salt, Some("argon2id"), None, self.params.clone())
@@ -52,6 +61,7 @@ impl PasswordHasher {
     pub fn verify(&self, password: &str, hash: Option<&str>) -> PasswordMatch {
         let compare = |hash: &str| {
             let parsed = PasswordHash::new(hash).ok()?;
+            self.made.set(self.made.get() + 1);
             match Argon2::default().verify_password(password.as_bytes(), &parsed) {
                 Ok(()) if self.is_current(&parsed) => Some(PasswordMatch::Yes),
                 Ok(()) => Some(PasswordMatch::YesOutdated),

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use http::header::AUTHORIZATION;
 
 use super::{Call, header};
+use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::grants::GrantError;
-use crate::grants::client::{AuthenticatedClient, unproven};
+use crate::grants::client::{AuthenticatedClient, SecretAttempt, unproven};
 use crate::model::application::Application;
+use crate::model::id::ApplicationId;
 use crate::protocol::authorization::{self, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
@@ -22,6 +24,7 @@ use crate::store::database::StoreError;
 /// # Errors
 /// - `invalid_request`: two methods at once, or a malformed one.
 /// - `invalid_client`: unknown, unproven or disabled.
+/// - 429: there were too many wrong secrets from the address.
 /// - What `act` returns.
 pub async fn with_client<T>(
     call: &Call<'_>,
@@ -29,20 +32,25 @@ pub async fn with_client<T>(
     act: impl AsyncFn(AuthenticatedClient) -> Result<T, GrantError>,
 ) -> Result<T, OAuthError> {
     let (client_id, secret) = presented(call, params)?;
+    let mut attempt = SecretAttempt::from(call.address());
     let mut refused: Option<(String, OAuthError)> = None;
     for _ in 0..TRIES {
-        let (application, is_remembered) =
-            application(&client_id, call).await?.ok_or_else(|| unproven("unknown client_id"))?;
+        let Some((application, is_remembered)) = application(&client_id, call).await? else {
+            return Err(counted(unproven("unknown client_id"), None, &secret, &mut attempt, call.app).await);
+        };
         if let Some((revision, error)) = refused.take()
             && revision == application.revision
         {
-            return Err(error);
+            return Err(counted(error, Some(application.id), &secret, &mut attempt, call.app).await);
         }
         *call.requester.borrow_mut() = Some(application.clone());
         let revision = application.revision.clone();
-        match AuthenticatedClient::prove(application, secret.as_ref(), call.app) {
-            Err(error) if !is_remembered => return Err(error),
-            Err(error) => refused = Some((revision, error)),
+        let id = application.id;
+        match AuthenticatedClient::prove(application, secret.as_ref(), &mut attempt, call.app).await {
+            Err(error) if is_remembered && error.code() == ErrorCode::InvalidClient => {
+                refused = Some((revision, error));
+            }
+            Err(error) => return Err(counted(error, Some(id), &secret, &mut attempt, call.app).await),
             Ok(client) => match act(client).await {
                 Ok(done) => return Ok(done),
                 Err(GrantError::OAuth(error)) if is_remembered && rests_on_registration(&error) => {
@@ -55,6 +63,20 @@ pub async fn with_client<T>(
         call.app.memory.borrow_mut().forget_application(&client_id);
     }
     Err(StoreError("the application changed again and again".to_owned()).into())
+}
+
+/// The error, once the try that led to it has been counted: a wrong secret of 256 random bits is counted only now.
+async fn counted(
+    error: OAuthError,
+    application: Option<ApplicationId>,
+    secret: &Option<Secret>,
+    attempt: &mut SecretAttempt,
+    app: &App,
+) -> OAuthError {
+    if error.code() != ErrorCode::InvalidClient || secret.is_none() {
+        return error;
+    }
+    attempt.count(application, app).await.err().unwrap_or(error)
 }
 
 /// True if another registration of the application could have led to another answer.

@@ -17,7 +17,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::app::App;
+use crate::model::address::Address;
 use crate::model::application::Application;
+use crate::model::audit::{Actor, By};
 use crate::protocol::error::OAuthError;
 
 pub type Request = http::Request<Vec<u8>>;
@@ -36,6 +38,15 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// Where the request comes from, if Cloudflare says so: it overwrites what a client writes there.
+    pub fn address(&self) -> Option<Address> {
+        header(self.request, "cf-connecting-ip").ok().flatten().and_then(Address::parse)
+    }
+
+    pub fn by(&self, actor: Actor) -> By {
+        By { actor, address: self.address() }
+    }
+
     pub fn capture(&self, index: usize) -> &str {
         self.captures.get(index).map_or("", String::as_str)
     }

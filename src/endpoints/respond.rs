@@ -17,9 +17,6 @@ pub struct Refusal {
     pub is_logged: bool,
 }
 
-/// How many seconds a client should wait when storage did not answer.
-const RETRY_SECONDS: &str = "2";
-
 /// A JSON answer that nobody may store (RFC 6749 §5.1).
 pub fn json(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(body.to_string().into_bytes());
@@ -93,6 +90,22 @@ pub fn drf_detail(status: StatusCode, detail: &str) -> Response {
     response
 }
 
+/// Nothing was done: too many tries, or storage does not answer; in the shape of Django REST framework.
+pub fn drf_error(error: &OAuthError) -> Response {
+    let detail = match (error.code(), error.retry_after_seconds()) {
+        (ErrorCode::TooManyAttempts, Some(1)) => {
+            "Request was throttled. Expected available in 1 second.".to_owned()
+        }
+        (ErrorCode::TooManyAttempts, Some(seconds)) => {
+            format!("Request was throttled. Expected available in {seconds} seconds.")
+        }
+        _ => "Try again in a moment.".to_owned(),
+    };
+    let mut response = drf_detail(status(error.code()), &detail);
+    finish_error(&mut response, error);
+    response
+}
+
 /// An error of the operator's API, by fields.
 pub fn admin_fields(errors: &FieldErrors, status: StatusCode) -> Response {
     let body = json!({
@@ -137,6 +150,7 @@ fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::InvalidRequest
         | ErrorCode::InvalidGrant
@@ -155,8 +169,8 @@ fn error_body(error: &OAuthError) -> Value {
 }
 
 fn finish_error(response: &mut Response, error: &OAuthError) {
-    if error.code() == ErrorCode::TemporarilyUnavailable {
-        set(response, RETRY_AFTER, RETRY_SECONDS);
+    if let Some(seconds) = error.retry_after_seconds() {
+        set(response, RETRY_AFTER, &seconds.to_string());
     }
     because(response, error.code().as_str(), error.detail(), true);
 }

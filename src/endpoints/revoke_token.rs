@@ -6,6 +6,7 @@ use super::body::form;
 use super::{Call, Response, client_auth, respond};
 use crate::grants::GrantError;
 use crate::grants::client::AuthenticatedClient;
+use crate::model::audit::{Action, Actor};
 use crate::protocol::error::OAuthError;
 use crate::store::families;
 use crate::tokens::revoke;
@@ -43,7 +44,10 @@ async fn end(holder: &Holder, client: &AuthenticatedClient, call: &Call<'_>) -> 
     }
     let now = app.clock.now();
     let keep = app.settings.access_token_lifetime;
-    let ended = families::end_for(&holder.family, application, keep, now, &*app.db).await?;
+    let event = call
+        .by(Actor::Application(application.id))
+        .did(Action::TokensRevoked, format!("family {}", holder.family));
+    let ended = families::end_for(&holder.family, application, &event, keep, now, &*app.db).await?;
     if !ended.caller_is_current {
         return Err(GrantError::StaleApplication);
     }

@@ -7,9 +7,12 @@ use super::body::{MediaType, media_type};
 use super::{Call, Response, respond};
 use crate::app::App;
 use crate::crypto::random_bytes;
+use crate::grants::guessing;
+use crate::model::audit::{Action, Actor, By};
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::id::UserId;
 use crate::model::user::{NewUser, User};
+use crate::protocol::error::OAuthError;
 use crate::protocol::json;
 use crate::protocol::params::Params;
 use crate::store::users;
@@ -38,15 +41,15 @@ pub async fn post(call: &Call<'_>) -> Response {
         Ok(new_user) => new_user,
         Err(errors) => return respond::drf_fields(&errors),
     };
-    match store(new_user, call.app).await {
+    // Counted before the slow hash, and before it shows whether a name is taken.
+    if let Err(error) = guessing::count_sign_up(call.address(), call.app).await {
+        return respond::drf_error(&error);
+    }
+    let by = |id| call.by(Actor::User(id));
+    match store(new_user, by, Action::SignedUp, call.app).await {
         Ok(Some(user)) => respond::json(StatusCode::CREATED, &json!({"username": user.profile.username})),
         Ok(None) => respond::drf_fields(&name_taken()),
-        Err(error) => {
-            let mut response = respond::drf_detail(StatusCode::SERVICE_UNAVAILABLE, "Try again in a moment.");
-            respond::set(&mut response, http::header::RETRY_AFTER, "2");
-            respond::because(&mut response, "temporarily_unavailable", error, true);
-            response
-        }
+        Err(error) => respond::drf_error(&OAuthError::temporarily_unavailable(error)),
     }
 }
 
@@ -54,7 +57,12 @@ pub async fn post(call: &Call<'_>) -> Response {
 ///
 /// # Errors
 /// Why it could not be done now, for the operator's log.
-pub async fn store(new_user: NewUser, app: &App) -> Result<Option<User>, String> {
+pub async fn store(
+    new_user: NewUser,
+    by: impl FnOnce(UserId) -> By,
+    action: Action,
+    app: &App,
+) -> Result<Option<User>, String> {
     let hash = |password: crate::crypto::secret::Secret| {
         app.settings.password_hasher.hash(password.expose(), random_bytes(&*app.random))
     };
@@ -66,7 +74,8 @@ pub async fn store(new_user: NewUser, app: &App) -> Result<Option<User>, String>
         created_at: app.clock.now(),
         last_login_at: None,
     };
-    let is_stored = users::insert(&user, &*app.db).await.map_err(|error| error.to_string())?;
+    let event = by(user.id).did(action, user.id);
+    let is_stored = users::insert(&user, &event, &*app.db).await.map_err(|error| error.to_string())?;
     Ok(is_stored.then_some(user))
 }
 

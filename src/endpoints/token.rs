@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::body::form;
 use super::{Call, Response, client_auth, respond};
-use crate::grants::{client_credentials, password, refresh_token};
+use crate::grants::{client_credentials, guessing, password, refresh_token};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::tokens::mint::TokenResponse;
@@ -22,10 +22,14 @@ async fn issue(call: &Call<'_>) -> Result<TokenResponse, OAuthError> {
     let params = form(call.request)?;
     let asked = params.required("grant_type")?;
     let grant_type = GrantType::parse(asked).ok_or_else(unsupported)?;
+    let address = call.address();
+    if grant_type == GrantType::Password {
+        guessing::check_address(address, call.app)?;
+    }
     client_auth::with_client(call, &params, async |client| match grant_type {
-        GrantType::Password => password::issue(&params, &client, call.app).await,
+        GrantType::Password => password::issue(&params, &client, address, call.app).await,
         GrantType::ClientCredentials => client_credentials::issue(&params, &client, call.app).await,
-        GrantType::RefreshToken => refresh_token::exchange(&params, &client, call.app).await,
+        GrantType::RefreshToken => refresh_token::exchange(&params, &client, address, call.app).await,
         GrantType::AuthorizationCode
         | GrantType::Implicit
         | GrantType::DeviceCode

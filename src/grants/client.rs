@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 
+use super::guessing::{self, Account, Counting};
 use crate::app::App;
 use crate::crypto::password_hash::PasswordMatch;
 use crate::crypto::secret::{Secret, same_bytes};
+use crate::model::address::Address;
 use crate::model::application::{Application, SecretHash};
+use crate::model::id::ApplicationId;
 use crate::protocol::error::OAuthError;
 
 /// A client that has proven who it is. Only [`AuthenticatedClient::prove`] makes one.
@@ -17,14 +20,19 @@ impl AuthenticatedClient {
     ///
     /// # Errors
     /// - `invalid_client`: the application is disabled, or the secret is missing, wrong or one too many.
-    pub fn prove(
+    /// - 429: there were too many wrong secrets from the address.
+    pub async fn prove(
         application: Rc<Application>,
         presented: Option<&Secret>,
+        attempt: &mut SecretAttempt,
         app: &App,
     ) -> Result<Self, OAuthError> {
         let is_proof = match (&application.secret_hash, presented) {
             (None, None) => true,
-            (Some(hash), Some(secret)) => is_right(secret, hash, &application, app),
+            (Some(SecretHash::Slow(phc)), Some(secret)) => {
+                is_chosen(secret, phc, &application, attempt, app).await?
+            }
+            (Some(hash), Some(secret)) => hash.is_of_generated(secret),
             _ => false,
         };
         if !is_proof {
@@ -32,6 +40,9 @@ impl AuthenticatedClient {
         }
         if !application.registration.is_active {
             return Err(unproven("the application is disabled"));
+        }
+        if let Some(counting) = attempt.counting.take() {
+            counting.attempt.settle(&*app.db).await?;
         }
         Ok(Self(application))
     }
@@ -46,19 +57,56 @@ pub fn unproven(reason: &'static str) -> OAuthError {
     OAuthError::invalid_client("client authentication failed").because(reason)
 }
 
-/// A chosen secret is hashed slowly once in an isolate; then a keyed digest of it is remembered.
-fn is_right(secret: &Secret, hash: &SecretHash, application: &Application, app: &App) -> bool {
-    let SecretHash::Slow(phc) = hash else {
-        return hash.is_of_generated(secret);
-    };
+/// A try at the secret of an application: counted once, however often it is looked at.
+#[derive(Debug)]
+pub struct SecretAttempt {
+    address: Option<Address>,
+    counting: Option<Counting>,
+}
+
+impl SecretAttempt {
+    pub fn from(address: Option<Address>) -> Self {
+        Self { address, counting: None }
+    }
+
+    /// Counts the try if it has not been.
+    ///
+    /// # Errors
+    /// - 429: there were too many wrong secrets from the address.
+    pub async fn count(
+        &mut self,
+        application: Option<ApplicationId>,
+        app: &App,
+    ) -> Result<Counting, OAuthError> {
+        let counting = match self.counting.take() {
+            Some(counting) => counting,
+            None => guessing::count(application.map(Account::Application), self.address, app).await?,
+        };
+        self.counting = Some(counting.clone());
+        Ok(counting)
+    }
+}
+
+/// A chosen secret is hashed slowly once in an isolate; then a keyed digest of it is remembered. A generated one cannot
+/// be guessed: nothing is counted before it is looked at, and nobody can lock its application out.
+async fn is_chosen(
+    secret: &Secret,
+    phc: &str,
+    application: &Application,
+    attempt: &mut SecretAttempt,
+    app: &App,
+) -> Result<bool, OAuthError> {
     let digest = app.settings.keys.first().memory_digest(phc, secret.expose());
     let proven = app.memory.borrow().proven_secret(&application.id);
-    if proven.is_some_and(|proven| same_bytes(&proven, &digest)) {
-        return true;
+    let is_known = proven.is_some_and(|proven| same_bytes(&proven, &digest));
+    if is_known && !guessing::is_locked_here(application.id, app) {
+        return Ok(true);
     }
+    let counting = attempt.count(Some(application.id), app).await?;
     let is_right = app.settings.password_hasher.verify(secret.expose(), Some(phc)) != PasswordMatch::No;
-    if is_right {
-        app.memory.borrow_mut().remember_proven_secret(application.id, digest);
+    if counting.is_refused(is_right, app).await? {
+        return Ok(false);
     }
-    is_right
+    app.memory.borrow_mut().remember_proven_secret(application.id, digest);
+    Ok(true)
 }

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod client_credentials;
+pub mod guessing;
 pub mod password;
 pub mod refresh_token;
 

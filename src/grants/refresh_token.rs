@@ -5,7 +5,9 @@ use super::GrantError;
 use super::client::AuthenticatedClient;
 use crate::app::App;
 use crate::crypto::random_bytes;
+use crate::model::address::Address;
 use crate::model::application::Application;
+use crate::model::audit::{Action, Actor, By};
 use crate::model::family::{Family, Rotation, RotationNonce};
 use crate::model::scope::{BUILT_IN, Scope};
 use crate::model::time::Timestamp;
@@ -28,6 +30,7 @@ use crate::tokens::token::RefreshToken;
 pub async fn exchange(
     params: &Params,
     client: &AuthenticatedClient,
+    address: Option<Address>,
     app: &App,
 ) -> Result<TokenResponse, GrantError> {
     let now = app.clock.now();
@@ -70,7 +73,8 @@ pub async fn exchange(
     }
     let family = refreshed.family.ok_or_else(|| invalid("the family is unknown"))?;
     if !refreshed.replaced {
-        return repeat(presented, &family, now, app).await;
+        let by = By { actor: Actor::Application(application.id), address };
+        return repeat(presented, &family, by, app).await;
     }
     let live = family.check_live().map_err(invalid)?;
     announce_refresh(&family, &live, &pair.access_token, now, app);
@@ -81,9 +85,10 @@ pub async fn exchange(
 async fn repeat(
     presented: RefreshToken,
     family: &Family,
-    now: Timestamp,
+    by: By,
     app: &App,
 ) -> Result<TokenResponse, GrantError> {
+    let now = app.clock.now();
     if family.ended_at.is_some() {
         // KV may not have learnt of it when it ended.
         revoke::mark_family(&family.id, app).await.map_err(OAuthError::from)?;
@@ -108,7 +113,8 @@ async fn repeat(
         return Ok(respond(pair, presented, !is_present, family, now));
     }
     if !is_present && app.settings.refresh_token_reuse_protection {
-        revoke::end_family(&family.id, now, app).await.map_err(OAuthError::from)?;
+        let event = by.did(Action::RefreshTokenReused, format!("family {}", family.id));
+        revoke::end_family(&family.id, &event, now, app).await.map_err(OAuthError::from)?;
         return Err(invalid("it was replaced before: its family has been ended").into());
     }
     Err(invalid("it was replaced before").into())

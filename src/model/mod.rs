@@ -1,9 +1,12 @@
 //! What exists: applications, users, scopes, families of tokens. Data and its rules, no I/O.
 
+pub mod address;
 pub mod application;
+pub mod audit;
 pub mod family;
 pub mod fields;
 pub mod id;
+pub mod limit;
 pub mod password;
 pub mod scope;
 pub mod time;

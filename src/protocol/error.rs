@@ -18,6 +18,8 @@ pub enum ErrorCode {
     InsufficientScope,
     ServerError,
     TemporarilyUnavailable,
+    /// Too many tries: the standards' code for a server that is too busy, with a status of its own (RFC 6585 §4).
+    TooManyAttempts,
 }
 
 impl ErrorCode {
@@ -34,10 +36,13 @@ impl ErrorCode {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::ServerError => "server_error",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::TemporarilyUnavailable | Self::TooManyAttempts => "temporarily_unavailable",
         }
     }
 }
+
+/// How many seconds a client should wait when storage did not answer.
+pub const STORAGE_SECONDS: i64 = 2;
 
 /// An error that a standard names. `description` goes to the client; `cause` goes to the operator's log and nowhere else.
 #[derive(Debug)]
@@ -45,12 +50,14 @@ pub struct OAuthError {
     code: ErrorCode,
     description: Cow<'static, str>,
     cause: Option<Box<dyn Error>>,
+    /// In seconds.
+    retry_after: Option<i64>,
 }
 
 impl OAuthError {
     /// `description` is printable ASCII without `"` and `\` (RFC 6749 §5.2), and names the parameter at fault.
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), cause: None }
+        Self { code, description: description.into(), cause: None, retry_after: None }
     }
 
     pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
@@ -69,8 +76,16 @@ impl OAuthError {
         Self::new(ErrorCode::InvalidScope, description)
     }
 
-    pub fn temporarily_unavailable(cause: impl Error + 'static) -> Self {
-        Self::new(ErrorCode::TemporarilyUnavailable, "try again in a moment").because(cause)
+    pub fn temporarily_unavailable(cause: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(ErrorCode::TemporarilyUnavailable, "try again in a moment")
+            .because(cause)
+            .retry_after(STORAGE_SECONDS)
+    }
+
+    /// Nothing was looked at: there have been too many tries, and the next are welcome in so many seconds.
+    pub fn too_many_attempts(seconds: i64) -> Self {
+        Self::new(ErrorCode::TooManyAttempts, "too many tries: wait as long as Retry-After says")
+            .retry_after(seconds)
     }
 
     /// Keeps for the operator's log what the client must not learn.
@@ -78,6 +93,16 @@ impl OAuthError {
     pub fn because(mut self, cause: impl Into<Box<dyn Error>>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+
+    fn retry_after(mut self, seconds: i64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// In how many seconds it is worth trying again (RFC 9110 §10.2.3).
+    pub fn retry_after_seconds(&self) -> Option<i64> {
+        self.retry_after
     }
 
     pub fn code(&self) -> ErrorCode {

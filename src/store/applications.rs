@@ -1,10 +1,13 @@
 //! `applications` and `application_origins`.
 
+use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
 use crate::model::application::{Application, AuthMethod, ClientType, Registration, SecretHash};
+use crate::model::audit::AuditEvent;
 use crate::model::id::ApplicationId;
 use crate::model::scope::Scope;
+use crate::model::time::Timestamp;
 use crate::protocol::grant_type::GrantType;
 
 /// Finds by `client_id`, the disabled ones too.
@@ -57,7 +60,11 @@ pub async fn any_allows_origin(origin: &str, db: &dyn Database) -> Result<bool, 
 }
 
 /// Stores a new application, unless its `client_id` is taken. True if it was stored. An owner must exist.
-pub async fn insert(application: &Application, db: &dyn Database) -> Result<bool, StoreError> {
+pub async fn insert(
+    application: &Application,
+    event: &AuditEvent,
+    db: &dyn Database,
+) -> Result<bool, StoreError> {
     let registration = &application.registration;
     let insert = Statement::new(
         "INSERT INTO applications (id, client_id, secret_hash, client_name, client_type, grant_types, redirect_uris,
@@ -74,7 +81,8 @@ pub async fn insert(application: &Application, db: &dyn Database) -> Result<bool
         .bind(application.token_epoch)
         .bind(&application.revision)
         .bind(application.created_at);
-    let outcomes = db.batch(vec![insert, insert_origins(application, &application.revision)]).await?;
+    let note = audit_events::note(event, application.created_at);
+    let outcomes = db.batch(vec![insert, note, insert_origins(application, &application.revision)]).await?;
     Ok(outcome(&outcomes, 0)?.changed > 0)
 }
 
@@ -93,6 +101,8 @@ pub async fn update(
     read: &Application,
     changed: &Application,
     ends_tokens: bool,
+    event: &AuditEvent,
+    now: Timestamp,
     db: &dyn Database,
 ) -> Result<Changed, StoreError> {
     let update = Statement::new(
@@ -120,6 +130,7 @@ pub async fn update(
     let outcomes = db
         .batch(vec![
             update,
+            audit_events::note(event, now),
             forget_origins,
             insert_origins,
             purges::note_epoch(Owner::Application(changed.id)),
@@ -133,14 +144,19 @@ pub async fn update(
 
 /// Deletes an application in the revision that was read; what hangs on it is cleared away later. False if somebody has
 /// changed it in between.
-pub async fn delete(application: &Application, db: &dyn Database) -> Result<bool, StoreError> {
+pub async fn delete(
+    application: &Application,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<bool, StoreError> {
     let delete = Statement::new("DELETE FROM applications WHERE id = ?1 AND revision = ?2")
         .bind(&application.id)
         .bind(&application.revision);
     let note_deleted = purges::note_deleted(Owner::Application(application.id));
     let is_gone = Statement::new("SELECT 1 FROM applications WHERE id = ?1").bind(&application.id);
-    let outcomes = db.batch(vec![delete, note_deleted, is_gone]).await?;
-    Ok(outcome(&outcomes, 2)?.rows.is_empty())
+    let outcomes = db.batch(vec![delete, audit_events::note(event, now), note_deleted, is_gone]).await?;
+    Ok(outcome(&outcomes, 3)?.rows.is_empty())
 }
 
 /// The token epoch that an application has now; [`purges::DELETED_EPOCH`] if it is gone.

@@ -1,8 +1,9 @@
-//! Clearing away what is over, in bounded steps: expired families, and what deletions and log-outs left behind.
+//! Clearing away what is over, in bounded steps: expired families, tries, audit events, and what deletions and log-outs left behind.
 
 use serde_json::{Value, json};
 
 use super::database::{Database, Statement, StoreError};
+use super::{attempts, audit_events};
 use crate::model::time::{Lifetime, Timestamp};
 
 /// How many rows of each kind one step deletes at the most.
@@ -13,13 +14,21 @@ const STEP: i64 = 500;
 pub struct Cleared {
     pub families: u64,
     pub grants: u64,
+    pub attempts: u64,
+    pub audit_events: u64,
     /// There may be more: do another step.
     pub more: bool,
 }
 
 impl Cleared {
     pub fn to_json(&self) -> Value {
-        json!({"deleted": {"families": self.families, "grants": self.grants}, "more": self.more})
+        let deleted = json!({
+            "families": self.families,
+            "grants": self.grants,
+            "attempts": self.attempts,
+            "audit_events": self.audit_events,
+        });
+        json!({"deleted": deleted, "more": self.more})
     }
 }
 
@@ -42,6 +51,8 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
             step(END_GRANTS_OF_DELETED_APPLICATIONS).bind(before),
             step(DELETE_ENDED_GRANTS).bind(before),
             step(DELETE_PURGES_THAT_ARE_DONE),
+            attempts::delete_expired(now, STEP),
+            audit_events::delete_expired(now, STEP),
         ])
         .await?;
     let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
@@ -49,6 +60,8 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
     Ok(Cleared {
         families: sum(&[0, 1, 2, 3]),
         grants: sum(&[6]),
+        attempts: sum(&[8]),
+        audit_events: sum(&[9]),
         more: changed.iter().any(|&count| count >= STEP.unsigned_abs()),
     })
 }

@@ -1,8 +1,10 @@
 //! `families`: the tokens, by their digests.
 
+use super::attempts::{Attempt, Counted};
 use super::database::{Database, Outcome, Row, Statement, StoreError, outcome};
-use super::{expired, grants, users};
+use super::{audit_events, expired, grants, users};
 use crate::model::application::Application;
+use crate::model::audit::AuditEvent;
 use crate::model::family::{
     ApplicationNow, Family, FamilyApplication, FamilyUser, IssuedToken, RefreshState, Rotation,
     RotationNonce, TokenDigest, UserNow,
@@ -38,6 +40,9 @@ pub struct Login<'a> {
     pub grant_is_new: bool,
     /// A hash of the password with today's parameters, if the stored one has others.
     pub password_hash: Option<&'a str>,
+    /// The try that turned out to be right.
+    pub attempt: Option<Attempt<Counted>>,
+    pub event: AuditEvent,
 }
 
 /// What came of storing a family.
@@ -65,7 +70,10 @@ pub async fn insert(family: &NewFamily<'_>, now: Timestamp, db: &dyn Database) -
     let insert_at = batch.len();
     batch.push(insert_statement(family, now));
     if let Some(login) = &family.login {
+        batch.push(audit_events::note(&login.event, now));
+        batch.push(audit_events::delete_expired(now, 4));
         batch.push(users::note_login(&login.user_id, login.password_hash, &family.id, now));
+        batch.extend(login.attempt.iter().flat_map(Attempt::settling));
     }
     batch.push(expired::delete_a_few(now));
     batch.push(revision_of(&family.application.id));
@@ -236,6 +244,7 @@ pub struct Ended {
 pub async fn end_for(
     family: &FamilyId,
     caller: &Application,
+    event: &AuditEvent,
     keep: Lifetime,
     now: Timestamp,
     db: &dyn Database,
@@ -254,9 +263,10 @@ pub async fn end_for(
     )
     .bind(family)
     .bind(&caller.id);
-    let outcomes = db.batch(vec![update, ended, revision_of(&caller.id)]).await?;
+    let outcomes =
+        db.batch(vec![update, audit_events::note(event, now), ended, revision_of(&caller.id)]).await?;
     Ok(Ended {
-        is_ended: outcome(&outcomes, 1)?.first().is_some(),
+        is_ended: outcome(&outcomes, 2)?.first().is_some(),
         caller_is_current: is_current(caller, outcomes.last())?,
     })
 }
@@ -264,20 +274,18 @@ pub async fn end_for(
 /// Ends a family. The row stays `keep` longer, so that a repetition finds it.
 pub async fn end(
     family: &FamilyId,
+    event: &AuditEvent,
     keep: Lifetime,
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<(), StoreError> {
-    db.run(
-        Statement::new(
-            "UPDATE families SET ended_at = ?2, expires_at = ?3 WHERE id = ?1 AND ended_at IS NULL",
-        )
-        .bind(family)
-        .bind(now)
-        .bind(now + keep),
+    let end = Statement::new(
+        "UPDATE families SET ended_at = ?2, expires_at = ?3 WHERE id = ?1 AND ended_at IS NULL",
     )
-    .await?;
-    Ok(())
+    .bind(family)
+    .bind(now)
+    .bind(now + keep);
+    db.batch(vec![end, audit_events::note(event, now)]).await.map(drop)
 }
 
 fn find_statement(family: &FamilyId) -> Statement {

@@ -1,6 +1,8 @@
 //! SQL, nothing else: one file for each table.
 
 pub mod applications;
+pub mod attempts;
+pub mod audit_events;
 pub mod database;
 pub mod expired;
 pub mod families;

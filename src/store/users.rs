@@ -1,8 +1,11 @@
 //! `users`.
 
+use super::attempts::{Attempt, Counted, Counter};
+use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
 use crate::model::application::Application;
+use crate::model::audit::AuditEvent;
 use crate::model::id::{GrantId, UserId};
 use crate::model::time::Timestamp;
 use crate::model::user::{Profile, User};
@@ -30,42 +33,47 @@ pub async fn find_by_username(username: &str, db: &dyn Database) -> Result<Optio
     found.first().map(read).transpose()
 }
 
-/// Finds who is meant by a name typed at a login: the exact name first, else the only one with its key.
+/// Finds who is meant by a name typed at a login: the exact name first, else the only one with its key. Counts the try in
+/// the same round trip, if the application is in the revision that the isolate remembers.
 pub async fn find_for_login(
     typed: &str,
     application: &Application,
+    attempt: Attempt<Counter>,
+    now: Timestamp,
     db: &dyn Database,
-) -> Result<Candidate, StoreError> {
-    let found = db
-        .run(
-            Statement::new(
-                "SELECT u.*, g.id AS grant_id, a.revision FROM (SELECT 1)
-                 LEFT JOIN applications a ON a.id = ?3
-                 LEFT JOIN users u ON u.username_key = ?2
-                 LEFT JOIN grants g ON g.user_id = u.id AND g.application_id = ?3 AND g.ended_at IS NULL
-                 ORDER BY u.username = ?1 DESC LIMIT 2",
-            )
-            .bind(typed)
-            .bind(username::key(typed))
-            .bind(&application.id),
-        )
-        .await?;
+) -> Result<(Candidate, Attempt<Counted>), StoreError> {
+    let find = Statement::new(
+        "SELECT u.*, g.id AS grant_id, a.revision FROM (SELECT 1)
+         LEFT JOIN applications a ON a.id = ?3
+         LEFT JOIN users u ON u.username_key = ?2
+         LEFT JOIN grants g ON g.user_id = u.id AND g.application_id = ?3 AND g.ended_at IS NULL
+         ORDER BY u.username = ?1 DESC LIMIT 2",
+    )
+    .bind(typed)
+    .bind(username::key(typed))
+    .bind(&application.id);
+    let mut batch = vec![find];
+    batch.extend(attempt.statements(Some(application), now));
+    let outcomes = db.batch(batch).await?;
+    let found = &outcome(&outcomes, 0)?.rows;
+    let counted = attempt.counted(outcomes.get(1..).unwrap_or(&[]))?;
     let row = found.first().ok_or_else(|| StoreError("a row that is always there is missing".to_owned()))?;
     if row.optional_text("revision")? != Some(application.revision.as_str()) {
-        return Ok(Candidate::StaleApplication);
+        return Ok((Candidate::StaleApplication, counted));
     }
-    match row.optional_text("username")? {
-        None => Ok(Candidate::Nobody),
-        Some(username) if found.rows.len() > 1 && username != typed => Ok(Candidate::Nobody),
-        Some(_) => Ok(Candidate::Found(Box::new(LoginCandidate {
+    let candidate = match row.optional_text("username")? {
+        None => Candidate::Nobody,
+        Some(username) if found.len() > 1 && username != typed => Candidate::Nobody,
+        Some(_) => Candidate::Found(Box::new(LoginCandidate {
             user: read(row)?,
             grant_id: row.optional_parsed("grant_id", GrantId::parse)?,
-        }))),
-    }
+        })),
+    };
+    Ok((candidate, counted))
 }
 
 /// Stores a new user, unless a name with the same key is taken. True if it was stored.
-pub async fn insert(user: &User, db: &dyn Database) -> Result<bool, StoreError> {
+pub async fn insert(user: &User, event: &AuditEvent, db: &dyn Database) -> Result<bool, StoreError> {
     let insert = Statement::new(
         "INSERT INTO users (id, username, username_key, email, email_key, email_verified, first_name, last_name,
          is_active, is_superuser, password_hash, token_epoch, created_at)
@@ -77,7 +85,10 @@ pub async fn insert(user: &User, db: &dyn Database) -> Result<bool, StoreError> 
         .bind(user.password_hash.clone())
         .bind(user.token_epoch)
         .bind(user.created_at);
-    Ok(db.run(insert).await?.changed > 0)
+    let note = audit_events::note(event, user.created_at);
+    let clear = audit_events::delete_expired(user.created_at, 4);
+    let outcomes = db.batch(vec![insert, note, clear]).await?;
+    Ok(outcome(&outcomes, 0)?.changed > 0)
 }
 
 fn bind_profile(statement: Statement, profile: &Profile) -> Statement {
@@ -141,6 +152,8 @@ pub async fn update(
     user: &User,
     profile: &Profile,
     ends_tokens: bool,
+    event: &AuditEvent,
+    now: Timestamp,
     db: &dyn Database,
 ) -> Result<Changed, StoreError> {
     let before = &user.profile;
@@ -170,11 +183,12 @@ pub async fn update(
     .bind(&user.id)
     .bind(username::key(&profile.username))
     .bind(&profile.username);
-    let outcomes = db.batch(vec![update, purges::note_epoch(Owner::User(user.id)), is_taken]).await?;
+    let note = audit_events::note(event, now);
+    let outcomes = db.batch(vec![update, note, purges::note_epoch(Owner::User(user.id)), is_taken]).await?;
     if let Some(row) = outcome(&outcomes, 0)?.first() {
         return Ok(Changed::Yes { token_epoch: row.integer("token_epoch")? });
     }
-    Ok(if outcome(&outcomes, 2)?.rows.is_empty() { Changed::Conflict } else { Changed::NameTaken })
+    Ok(if outcome(&outcomes, 3)?.rows.is_empty() { Changed::Conflict } else { Changed::NameTaken })
 }
 
 /// Ends all tokens of a user, however many there are, by one more epoch; sets a new password too, if there is one.
@@ -182,6 +196,8 @@ pub async fn update(
 pub async fn end_tokens(
     user: &UserId,
     password_hash: Option<&str>,
+    event: &AuditEvent,
+    now: Timestamp,
     db: &dyn Database,
 ) -> Result<Option<i64>, StoreError> {
     let update = Statement::new(
@@ -190,7 +206,8 @@ pub async fn end_tokens(
     )
     .bind(user)
     .bind(password_hash);
-    let outcomes = db.batch(vec![update, purges::note_epoch(Owner::User(*user))]).await?;
+    let note = audit_events::note(event, now);
+    let outcomes = db.batch(vec![update, note, purges::note_epoch(Owner::User(*user))]).await?;
     outcome(&outcomes, 0)?.first().map(|row| row.integer("token_epoch")).transpose()
 }
 
@@ -202,13 +219,20 @@ pub async fn token_epoch(user: &UserId, db: &dyn Database) -> Result<i64, StoreE
 
 /// Deletes a user who is disabled and has this token epoch; what hangs on them is cleared away later. False if somebody
 /// has enabled them in between.
-pub async fn delete(user: &UserId, token_epoch: i64, db: &dyn Database) -> Result<bool, StoreError> {
+pub async fn delete(
+    user: &UserId,
+    token_epoch: i64,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<bool, StoreError> {
     let delete = Statement::new("DELETE FROM users WHERE id = ?1 AND is_active = 0 AND token_epoch = ?2")
         .bind(user)
         .bind(token_epoch);
     let is_gone = Statement::new("SELECT 1 FROM users WHERE id = ?1").bind(user);
-    let outcomes = db.batch(vec![delete, purges::note_deleted(Owner::User(*user)), is_gone]).await?;
-    Ok(outcome(&outcomes, 2)?.rows.is_empty())
+    let note = audit_events::note(event, now);
+    let outcomes = db.batch(vec![delete, note, purges::note_deleted(Owner::User(*user)), is_gone]).await?;
+    Ok(outcome(&outcomes, 3)?.rows.is_empty())
 }
 
 /// Notes a successful login, and the password's hash if it was made anew; only if the family was stored.

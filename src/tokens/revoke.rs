@@ -4,6 +4,7 @@
 use std::error::Error;
 
 use crate::app::App;
+use crate::model::audit::AuditEvent;
 use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 use crate::model::time::{Lifetime, Timestamp};
 use crate::protocol::error::OAuthError;
@@ -22,8 +23,7 @@ impl<E: Error + 'static> From<E> for RevocationFailed {
 
 impl From<RevocationFailed> for OAuthError {
     fn from(failed: RevocationFailed) -> Self {
-        OAuthError::new(crate::protocol::error::ErrorCode::TemporarilyUnavailable, "try again in a moment")
-            .because(failed.0)
+        OAuthError::temporarily_unavailable(failed.0)
     }
 }
 
@@ -31,8 +31,13 @@ impl From<RevocationFailed> for OAuthError {
 ///
 /// # Errors
 /// The database or KV did not answer.
-pub async fn end_family(family: &FamilyId, now: Timestamp, app: &App) -> Result<(), RevocationFailed> {
-    families::end(family, app.settings.access_token_lifetime, now, &*app.db).await?;
+pub async fn end_family(
+    family: &FamilyId,
+    event: &AuditEvent,
+    now: Timestamp,
+    app: &App,
+) -> Result<(), RevocationFailed> {
+    families::end(family, event, app.settings.access_token_lifetime, now, &*app.db).await?;
     mark_family(family, app).await
 }
 
@@ -61,9 +66,10 @@ pub async fn end_grant(grant: &GrantId, now: Timestamp, app: &App) -> Result<(),
 pub async fn end_user_tokens(
     user: &UserId,
     password_hash: Option<&str>,
+    event: &AuditEvent,
     app: &App,
 ) -> Result<bool, RevocationFailed> {
-    match users::end_tokens(user, password_hash, &*app.db).await? {
+    match users::end_tokens(user, password_hash, event, app.clock.now(), &*app.db).await? {
         Some(epoch) => mark_user(user, epoch, app).await.map(|()| true),
         None => Ok(false),
     }

@@ -11,7 +11,7 @@ const newPassword = "open-sesame-1002";
 const names = [
   ["createapplication", "listapplications", "showapplication", "changeapplication", "deleteapplication", "rotatesecret"],
   ["createuser", "createsuperuser", "listusers", "showuser", "changeuser", "disableuser", "enableuser", "deleteuser"],
-  ["changepassword", "logout", "cleartokens"],
+  ["changepassword", "logout", "listauditevents", "cleartokens"],
 ].flat();
 let postern;
 let printed = ""; // by all commands
@@ -274,6 +274,18 @@ test("deleteuser ends a user and their tokens", async () => {
   const token = await tokenOf("gone");
   await prints(["deleteuser", "gone"]);
   assert.deepEqual([await statusOf(token), (await logIn("gone")).status, await api("users/gone")], [401, 400, 404]);
+});
+
+test("listauditevents shows who did what to what, the latest first", async () => {
+  await createUser("watched");
+  const { id } = await json(["showuser", "watched"]);
+  await prints(["logout", "watched"]);
+  const [latest, before] = (await json(["listauditevents"])).audit_events;
+  assert.deepEqual([latest.actor, latest.action, latest.target], ["operator", "user_logged_out", id]);
+  assert.deepEqual([before.action, before.target], ["user_created", id]);
+  const [head, first] = (await prints(["listauditevents"])).split("\n");
+  assert.match(head, /^created_at +actor +action +target +address$/);
+  assert.match(first, new RegExp(`^20.*Z +operator +user_logged_out +${id}`));
 });
 
 test("cleartokens deletes all that has expired, in as many steps as that takes", async () => {

@@ -21,7 +21,7 @@ export const alice = { username: "alice", password: "open-sesame-1001" };
 const released = (vars) => ({ configPath: "wrangler.toml", secrets, vars });
 
 /** The build with the RPC methods of src/cloudflare/test_hooks.rs. */
-const withTestHooks = (vars) => ({
+const withTestHooks = (vars, bindings) => ({
   config: {
     name: "postern",
     main: `${checkout}/build/test_hooks/index.js`,
@@ -29,6 +29,7 @@ const withTestHooks = (vars) => ({
     vars: { ...secrets, ...vars },
     d1_databases: [{ binding: "DB", database_name: "postern", database_id: "DB" }],
     kv_namespaces: [{ binding: "TOKENS", id: "TOKENS" }],
+    ...bindings,
   },
 });
 
@@ -45,7 +46,8 @@ const callers = [
 ];
 
 /**
- * Starts Postern. `vars` are settings, `testHooks` takes the other build, `more` are further Workers beside it.
+ * Starts Postern. `vars` are settings, `testHooks` takes the other build and with it `bindings` beyond the usual, `more`
+ * are further Workers beside it.
  *
  * - `url`: where it listens, for clients that make their own requests.
  * - `fetch(path, init)`: a request, redirects not followed. A whole URL in place of the path has another host.
@@ -62,10 +64,10 @@ const callers = [
  * - `logs()`: what the Workers logged so far.
  * - `stop()`: to be called at the end, else the test file never ends.
  */
-export async function startPostern({ vars = {}, testHooks = false, more = [] } = {}) {
+export async function startPostern({ vars = {}, testHooks = false, bindings = {}, more = [] } = {}) {
   const harness = createTestHarness({
     root: checkout,
-    workers: [testHooks ? withTestHooks(vars) : released(vars), ...callers, ...more.map((config) => ({ config: { compatibility_date, ...config } }))],
+    workers: [testHooks ? withTestHooks(vars, bindings) : released(vars), ...callers, ...more.map((config) => ({ config: { compatibility_date, ...config } }))],
   });
   const { url } = await harness.listen();
   const worker = (name) => harness.getWorker(name);

@@ -13,6 +13,7 @@ use crate::endpoints::{Call, Response, respond};
 use crate::model::application::{
     Application, ClientType, Registration, SecretHash, check_client_id, check_client_secret,
 };
+use crate::model::audit::{Action, AuditEvent};
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::id::ApplicationId;
 use crate::store::applications::{self, Changed};
@@ -21,7 +22,7 @@ use crate::tokens::revoke;
 
 /// `POST /admin/api/applications`
 pub async fn create(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let app = call.app;
         let mut fields = Fields::new(json_object(call.request)?);
         let client_id =
@@ -56,7 +57,8 @@ pub async fn create(call: &Call<'_>) -> Response {
             revision: new_revision(app),
             created_at: app.clock.now(),
         };
-        if !applications::insert(&application, &*app.db).await? {
+        let event = by.did(Action::ApplicationCreated, application.id);
+        if !applications::insert(&application, &event, &*app.db).await? {
             return Err(AdminError::Taken(FieldErrors::one(
                 "client_id",
                 "An application with this client_id exists.",
@@ -69,7 +71,7 @@ pub async fn create(call: &Call<'_>) -> Response {
 
 /// `GET /admin/api/applications`
 pub async fn list(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |_| {
         let page = Page::read(call)?;
         if page.search.is_some() {
             return Err(FieldErrors::one("search", "There is no such parameter.").into());
@@ -86,7 +88,7 @@ pub async fn list(call: &Call<'_>) -> Response {
 
 /// `GET /admin/api/applications/{client_id}`
 pub async fn read(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |_| {
         let application = find(call).await?;
         Ok(respond::json(StatusCode::OK, &Value::Object(application.to_json())))
     })
@@ -96,14 +98,15 @@ pub async fn read(call: &Call<'_>) -> Response {
 /// `PATCH /admin/api/applications/{client_id}` (RFC 7396). Disabling it ends its tokens. A public application that
 /// becomes confidential is answered its new secret.
 pub async fn change(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let app = call.app;
         let patch = json_object(call.request)?;
         for _ in 0..TRIES {
             let current = find(call).await?;
             let (changed, client_secret) = patched(&current, patch.clone(), app)?;
             check_owner(&changed.registration, app).await?;
-            if store(&current, &changed, app).await? {
+            let event = by.did(Action::ApplicationChanged, current.id);
+            if store(&current, &changed, &event, app).await? {
                 return Ok(respond::json(StatusCode::OK, &with_secret(&changed, client_secret.as_ref())));
             }
         }
@@ -114,7 +117,7 @@ pub async fn change(call: &Call<'_>) -> Response {
 
 /// `POST /admin/api/applications/{client_id}/rotate-secret`: from now on only the answered secret is good.
 pub async fn rotate_secret(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let app = call.app;
         for _ in 0..TRIES {
             let current = find(call).await?;
@@ -125,7 +128,8 @@ pub async fn rotate_secret(call: &Call<'_>) -> Response {
             let mut changed = current.clone();
             changed.secret_hash = Some(SecretHash::of_generated(&secret));
             changed.revision = new_revision(app);
-            if store(&current, &changed, app).await? {
+            let event = by.did(Action::SecretRotated, current.id);
+            if store(&current, &changed, &event, app).await? {
                 return Ok(respond::json(StatusCode::OK, &with_secret(&changed, Some(&secret))));
             }
         }
@@ -137,14 +141,18 @@ pub async fn rotate_secret(call: &Call<'_>) -> Response {
 /// `DELETE /admin/api/applications/{client_id}`. Its tokens are ended first: should that fail, the application is
 /// still there to be deleted again.
 pub async fn delete(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let app = call.app;
         for _ in 0..TRIES {
             let current = find(call).await?;
             let mut disabled = current.clone();
             disabled.registration.is_active = false;
             disabled.revision = new_revision(app);
-            if store(&current, &disabled, app).await? && applications::delete(&disabled, &*app.db).await? {
+            let disabling = by.did(Action::ApplicationChanged, current.id);
+            let deleting = by.did(Action::ApplicationDeleted, current.id);
+            if store(&current, &disabled, &disabling, app).await?
+                && applications::delete(&disabled, &deleting, app.clock.now(), &*app.db).await?
+            {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
         }
@@ -159,9 +167,15 @@ async fn find(call: &Call<'_>) -> Result<Application, AdminError> {
 }
 
 /// Stores a change unless somebody else was faster, and ends the tokens of what is disabled.
-async fn store(current: &Application, changed: &Application, app: &App) -> Result<bool, AdminError> {
+async fn store(
+    current: &Application,
+    changed: &Application,
+    event: &AuditEvent,
+    app: &App,
+) -> Result<bool, AdminError> {
     let ends_tokens = current.registration.is_active && !changed.registration.is_active;
-    let Changed::Yes { token_epoch } = applications::update(current, changed, ends_tokens, &*app.db).await?
+    let Changed::Yes { token_epoch } =
+        applications::update(current, changed, ends_tokens, event, app.clock.now(), &*app.db).await?
     else {
         return Ok(false);
     };

@@ -1,6 +1,7 @@
 //! The operator's JSON API, for whoever holds `ADMIN_TOKEN`.
 
 pub mod applications;
+pub mod audit_events;
 pub mod tokens;
 pub mod users;
 
@@ -10,6 +11,8 @@ use serde_json::{Map, Value};
 
 use super::{Call, Response, header, respond};
 use crate::crypto::encoding::{base64url, from_base64url};
+use crate::grants::guessing;
+use crate::model::audit::{Actor, By};
 use crate::model::fields::FieldErrors;
 use crate::protocol::authorization::{self, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -17,34 +20,52 @@ use crate::protocol::params::Params;
 use crate::store::database::StoreError;
 use crate::tokens::revoke::RevocationFailed;
 
-/// Lets `act` go on if the request bears `ADMIN_TOKEN`, and makes an answer of what comes of it.
+/// Lets `act` go on, in the operator's name, if the request bears `ADMIN_TOKEN`, and makes an answer of what comes of it.
 pub async fn authorized(
     call: &Call<'_>,
-    act: impl AsyncFnOnce() -> Result<Response, AdminError>,
+    act: impl AsyncFnOnce(By) -> Result<Response, AdminError>,
 ) -> Response {
-    let presented = header(call.request, AUTHORIZATION.as_str()).ok().flatten().map(authorization::parse);
-    let is_operator = match presented {
-        Some(Ok(Credentials::Bearer(token))) => token == call.app.settings.admin_token,
+    match operator(call).await {
+        Ok(by) => act(by).await.unwrap_or_else(|error| refusal(&error)),
+        Err(refusal) => refusal,
+    }
+}
+
+/// The operator, if the request bears `ADMIN_TOKEN`. At an address that has guessed too often, not even the right one is
+/// looked at.
+async fn operator(call: &Call<'_>) -> Result<By, Response> {
+    let presented = header(call.request, AUTHORIZATION.as_str());
+    let is_operator = match presented.as_ref().map(|header| header.map(authorization::parse)) {
+        Ok(Some(Ok(Credentials::Bearer(token)))) => token == call.app.settings.admin_token,
         _ => false,
     };
-    if !is_operator {
-        let mut response = respond::oauth_with_status(
-            StatusCode::UNAUTHORIZED,
-            ErrorCode::InvalidToken.as_str(),
-            "this takes the ADMIN_TOKEN as a Bearer token",
-        );
-        respond::set(&mut response, WWW_AUTHENTICATE, r#"Bearer realm="admin""#);
-        return response;
+    let guess = match (presented, is_operator) {
+        (Ok(None), _) => Ok(()),
+        (_, true) => guessing::check_address(call.address(), call.app),
+        (_, false) => guessing::count(None, call.address(), call.app).await.map(drop),
+    };
+    guess.map_err(|error| respond::error(&error))?;
+    if is_operator {
+        return Ok(call.by(Actor::Operator));
     }
-    match act().await {
-        Ok(response) => response,
-        Err(AdminError::OAuth(error)) => respond::error(&error),
-        Err(AdminError::Fields(errors)) => respond::admin_fields(&errors, StatusCode::BAD_REQUEST),
-        Err(AdminError::Taken(errors)) => respond::admin_fields(&errors, StatusCode::CONFLICT),
-        Err(AdminError::NotFound) => {
+    let mut response = respond::oauth_with_status(
+        StatusCode::UNAUTHORIZED,
+        ErrorCode::InvalidToken.as_str(),
+        "this takes the ADMIN_TOKEN as a Bearer token",
+    );
+    respond::set(&mut response, WWW_AUTHENTICATE, r#"Bearer realm="admin""#);
+    Err(response)
+}
+
+fn refusal(error: &AdminError) -> Response {
+    match error {
+        AdminError::OAuth(error) => respond::error(error),
+        AdminError::Fields(errors) => respond::admin_fields(errors, StatusCode::BAD_REQUEST),
+        AdminError::Taken(errors) => respond::admin_fields(errors, StatusCode::CONFLICT),
+        AdminError::NotFound => {
             respond::oauth_with_status(StatusCode::NOT_FOUND, "not_found", "there is nothing of this name")
         }
-        Err(AdminError::Conflict) => respond::oauth_with_status(
+        AdminError::Conflict => respond::oauth_with_status(
             StatusCode::CONFLICT,
             "conflict",
             "somebody else changed it just now: try again",

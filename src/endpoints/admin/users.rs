@@ -9,6 +9,7 @@ use crate::crypto::random_bytes;
 use crate::endpoints::body::json_object;
 use crate::endpoints::sign_up::{name_taken, store};
 use crate::endpoints::{Call, Response, respond};
+use crate::model::audit::{Action, AuditEvent, By};
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::user::{NewUser, Profile, User, required_password};
 use crate::model::username;
@@ -18,9 +19,9 @@ use crate::tokens::revoke;
 
 /// `POST /admin/api/users`
 pub async fn create(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let new_user = NewUser::from_operator(Fields::new(json_object(call.request)?))?;
-        match store(new_user, call.app).await.map_err(StoreError)? {
+        match store(new_user, |_| by, Action::UserCreated, call.app).await.map_err(StoreError)? {
             Some(user) => Ok(respond::json(StatusCode::CREATED, &user.to_json())),
             None => Err(AdminError::Taken(name_taken())),
         }
@@ -30,7 +31,7 @@ pub async fn create(call: &Call<'_>) -> Response {
 
 /// `GET /admin/api/users`, in the order of their names; `search` is the beginning of a name or e-mail.
 pub async fn list(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |_| {
         let page = Page::read(call)?;
         // No key holds a NUL, so it can stand between key and id.
         let after = page.after.as_deref().map(|cursor| cursor.split_once('\0'));
@@ -49,18 +50,18 @@ pub async fn list(call: &Call<'_>) -> Response {
 
 /// `GET /admin/api/users/{username}`
 pub async fn read(call: &Call<'_>) -> Response {
-    authorized(call, async || Ok(respond::json(StatusCode::OK, &find(call).await?.to_json()))).await
+    authorized(call, async |_| Ok(respond::json(StatusCode::OK, &find(call).await?.to_json()))).await
 }
 
 /// `PATCH /admin/api/users/{username}` (RFC 7396). Disabling or renaming a user ends their tokens; a new e-mail is unverified unless
 /// the patch says otherwise.
 pub async fn change(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let patch = json_object(call.request)?;
         for _ in 0..TRIES {
             let current = find(call).await?;
             let profile = patched(&current, patch.clone())?;
-            if store_change(&current, &profile, call.app).await?.is_some() {
+            if store_change(&current, &profile, by, call.app).await?.is_some() {
                 let changed = User { profile, ..current };
                 return Ok(respond::json(StatusCode::OK, &changed.to_json()));
             }
@@ -73,14 +74,15 @@ pub async fn change(call: &Call<'_>) -> Response {
 /// `DELETE /admin/api/users/{username}`. Their tokens are ended first: should that fail, the user is still there to be
 /// deleted again.
 pub async fn delete(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         for _ in 0..TRIES {
             let current = find(call).await?;
             let disabled = Profile { is_active: false, ..current.profile.clone() };
-            let Some(token_epoch) = store_change(&current, &disabled, call.app).await? else {
+            let Some(token_epoch) = store_change(&current, &disabled, by, call.app).await? else {
                 continue;
             };
-            if users::delete(&current.id, token_epoch, &*call.app.db).await? {
+            let event = by.did(Action::UserDeleted, current.id);
+            if users::delete(&current.id, token_epoch, &event, call.app.clock.now(), &*call.app.db).await? {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
         }
@@ -91,7 +93,7 @@ pub async fn delete(call: &Call<'_>) -> Response {
 
 /// `POST /admin/api/users/{username}/set-password`: ends all tokens of the user, too.
 pub async fn set_password(call: &Call<'_>) -> Response {
-    authorized(call, async || {
+    authorized(call, async |by| {
         let app = call.app;
         let user = find(call).await?;
         let mut fields = Fields::new(json_object(call.request)?);
@@ -104,18 +106,27 @@ pub async fn set_password(call: &Call<'_>) -> Response {
                 .map_err(StoreError)
         });
         let hash = hash.transpose()?;
-        end_tokens(&user, hash.as_deref(), app).await
+        end_tokens(&user, hash.as_deref(), by.did(Action::PasswordSet, user.id), app).await
     })
     .await
 }
 
 /// `POST /admin/api/users/{username}/logout`: everywhere.
 pub async fn log_out(call: &Call<'_>) -> Response {
-    authorized(call, async || end_tokens(&find(call).await?, None, call.app).await).await
+    authorized(call, async |by| {
+        let user = find(call).await?;
+        end_tokens(&user, None, by.did(Action::UserLoggedOut, user.id), call.app).await
+    })
+    .await
 }
 
-async fn end_tokens(user: &User, password_hash: Option<&str>, app: &App) -> Result<Response, AdminError> {
-    match revoke::end_user_tokens(&user.id, password_hash, app).await? {
+async fn end_tokens(
+    user: &User,
+    password_hash: Option<&str>,
+    event: AuditEvent,
+    app: &App,
+) -> Result<Response, AdminError> {
+    match revoke::end_user_tokens(&user.id, password_hash, &event, app).await? {
         true => Ok(respond::empty(StatusCode::NO_CONTENT)),
         false => Err(AdminError::NotFound),
     }
@@ -127,11 +138,17 @@ async fn find(call: &Call<'_>) -> Result<User, AdminError> {
 
 /// Stores a change unless somebody else was faster, and ends the tokens of who is disabled or renamed. Returns the
 /// user's token epoch, if it was stored.
-async fn store_change(current: &User, profile: &Profile, app: &App) -> Result<Option<i64>, AdminError> {
+async fn store_change(
+    current: &User,
+    profile: &Profile,
+    by: By,
+    app: &App,
+) -> Result<Option<i64>, AdminError> {
     // What KV holds of a token has the name in it: somebody else may take the old one tomorrow.
     let is_renamed = current.profile.username != profile.username;
     let ends_tokens = is_renamed || (current.profile.is_active && !profile.is_active);
-    match users::update(current, profile, ends_tokens, &*app.db).await? {
+    let event = by.did(Action::UserChanged, current.id);
+    match users::update(current, profile, ends_tokens, &event, app.clock.now(), &*app.db).await? {
         Changed::Conflict => Ok(None),
         Changed::NameTaken => Err(AdminError::Taken(name_taken())),
         Changed::Yes { token_epoch } => {

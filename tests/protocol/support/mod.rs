@@ -114,6 +114,7 @@ impl TestServer {
             random: Box::new(Seeded(RefCell::new(ChaCha20Rng::seed_from_u64(isolates.get())))),
             db: Box::new(sqlite::Shared(db.clone())),
             hot,
+            limiter: None,
             log: Box::new(Captured(log.clone())),
             memory: RefCell::new(Memory::default()),
         };

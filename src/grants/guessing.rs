@@ -1,0 +1,193 @@
+//! Guessing is slowed: tries are counted in the database before a secret that a person chose is looked at, so that of any
+//! number of tries at once no more than the limit find out anything. Nobody is made to wait.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::model::address::Address;
+use crate::model::audit::{Action, Actor, By};
+use crate::model::id::ApplicationId;
+use crate::model::limit::Limit;
+use crate::model::time::{Lifetime, Timestamp};
+use crate::model::username;
+use crate::protocol::error::OAuthError;
+use crate::store::attempts::{self, Attempt, Counted, Counter};
+use crate::store::audit_events;
+use crate::store::database::StoreError;
+
+/// Whose secret is tried.
+#[derive(Clone, Copy, Debug)]
+pub enum Account<'a> {
+    /// By the name that was typed, in whichever of its forms.
+    User(&'a str),
+    Application(ApplicationId),
+}
+
+/// What a try is counted for. What has no limit is not counted.
+pub fn attempt(account: Option<Account<'_>>, address: Option<Address>, app: &App) -> Attempt<Counter> {
+    let settings = &app.settings;
+    let account = account.map(|account| match account {
+        Account::User(typed) => ("user", username::key(typed)),
+        Account::Application(id) => ("application", id.to_string()),
+    });
+    let counter = |kind, what: &str, limit: Option<Limit>| Some(counter(kind, what, limit?, app));
+    Attempt {
+        account: account.and_then(|(kind, what)| counter(kind, &what, settings.login_failure_limit)),
+        address: address
+            .and_then(|address| counter("address", &address.network(), settings.address_failure_limit)),
+    }
+}
+
+/// What came of counting a try, before the secret is looked at.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    pub attempt: Attempt<Counted>,
+    /// There were too many tries at the account, those that are under way included.
+    is_locked: bool,
+}
+
+impl Counting {
+    /// To be asked once the secret has been looked at, whatever came of that: true if the try is to be refused as one with
+    /// a wrong secret is. A refusal takes the same calls in each case. Of many right tries at once, those that had to wait
+    /// for others are let in, now that those are settled.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn is_refused(&self, is_right: bool, app: &App) -> Result<bool, StoreError> {
+        match &self.attempt.account {
+            Some(account) if self.is_locked || !is_right => {
+                Ok(attempts::is_over_still(account, &*app.db).await? && self.is_locked || !is_right)
+            }
+            _ => Ok(!is_right),
+        }
+    }
+}
+
+/// Refuses an address with too many failures. From one without any, an account's owner gets in, whatever others try.
+/// `account`: whose secret it is, if there is such an account, for the operator.
+///
+/// # Errors
+/// - 429 with the seconds to wait: there were too many failures from the address.
+pub async fn judge(
+    attempt: Attempt<Counted>,
+    account: Option<String>,
+    address: Option<Address>,
+    app: &App,
+) -> Result<Counting, OAuthError> {
+    if let Some(counted) = &attempt.account {
+        note(counted, Action::AccountLocked, account, address, app).await;
+    }
+    if let Some(counted) = &attempt.address {
+        note(counted, Action::AddressBlocked, address.map(|address| address.network()), address, app).await;
+        if counted.is_over() {
+            return Err(too_many(counted.expires_at, app.clock.now()));
+        }
+    }
+    let address_is_clean = attempt.address.as_ref().is_some_and(|address| address.count == 1);
+    let is_locked = attempt.account.as_ref().is_some_and(Counted::is_over) && !address_is_clean;
+    Ok(Counting { attempt, is_locked })
+}
+
+/// Counts a try at a secret, by itself.
+///
+/// # Errors
+/// - As [`judge`]; and the database did not answer.
+pub async fn count(
+    account: Option<Account<'_>>,
+    address: Option<Address>,
+    app: &App,
+) -> Result<Counting, OAuthError> {
+    check_address(address, app)?;
+    let now = app.clock.now();
+    let counted = attempt(account, address, app).count(now, &*app.db).await?;
+    let account = account.and_then(|account| match account {
+        Account::Application(id) => Some(format!("application {id}")),
+        Account::User(_) => None,
+    });
+    judge(counted, account, address, app).await
+}
+
+/// Counts a sign-up.
+///
+/// # Errors
+/// - 429 with the seconds to wait: there were too many from the address.
+/// - The database did not answer.
+pub async fn count_sign_up(address: Option<Address>, app: &App) -> Result<(), OAuthError> {
+    let (Some(address), Some(limit)) = (address, app.settings.sign_up_limit) else {
+        return Ok(());
+    };
+    let now = app.clock.now();
+    let counter = counter("sign_up", &address.network(), limit, app);
+    check(&counter, now, app)?;
+    let counted = attempts::count_one(counter, now, &*app.db).await?;
+    note(&counted, Action::AddressBlocked, Some(address.network()), Some(address), app).await;
+    if counted.is_over() { Err(too_many(counted.expires_at, now)) } else { Ok(()) }
+}
+
+/// Refuses an address of which this isolate has seen too many failures: before any work, and without any I/O.
+///
+/// # Errors
+/// - 429 with the seconds to wait.
+pub fn check_address(address: Option<Address>, app: &App) -> Result<(), OAuthError> {
+    match attempt(None, address, app).address {
+        Some(counter) => check(&counter, app.clock.now(), app),
+        None => Ok(()),
+    }
+}
+
+/// True if this isolate has seen too many tries at the application's secret.
+pub fn is_locked_here(application: ApplicationId, app: &App) -> bool {
+    let account = attempt(Some(Account::Application(application)), None, app).account;
+    account.is_some_and(|counter| check(&counter, app.clock.now(), app).is_err())
+}
+
+fn check(counter: &Counter, now: Timestamp, app: &App) -> Result<(), OAuthError> {
+    match app.memory.borrow().over_limit.get(&counter.subject) {
+        Some(until) if *until > now => Err(too_many(*until, now)),
+        _ => Ok(()),
+    }
+}
+
+/// This isolate remembers for a while what is over its limit. The first try beyond it is an event.
+async fn note(
+    counted: &Counted,
+    action: Action,
+    target: Option<String>,
+    address: Option<Address>,
+    app: &App,
+) {
+    remember(counted, action, app);
+    if !counted.is_first_over() {
+        return;
+    }
+    let event = By { actor: Actor::Anybody, address }.did(action, target.as_deref().unwrap_or("nobody"));
+    app.log.line(json!({"level": "warning", "event": action.as_str(), "target": event.target}));
+    if let Err(error) = audit_events::insert(&event, app.clock.now(), &*app.db).await {
+        app.log.line(json!({"level": "error", "event": "audit_failed", "detail": error.to_string()}));
+    }
+}
+
+fn remember(counted: &Counted, action: Action, app: &App) {
+    let over_limit = &mut app.memory.borrow_mut().over_limit;
+    let until = match action {
+        // It may be over its limit by what is under way only, and that may turn out to be right.
+        Action::AddressBlocked => counted.expires_at.min(app.clock.now() + BELIEVED),
+        _ => counted.expires_at,
+    };
+    if counted.is_over() {
+        over_limit.insert(counted.subject().to_owned(), until);
+    } else {
+        over_limit.remove(counted.subject());
+    }
+}
+
+/// How long an address is refused without asking the database.
+const BELIEVED: Lifetime = Lifetime(10);
+
+fn too_many(until: Timestamp, now: Timestamp) -> OAuthError {
+    OAuthError::too_many_attempts(until.remaining(now).seconds())
+}
+
+fn counter(kind: &str, what: &str, limit: Limit, app: &App) -> Counter {
+    Counter { subject: app.settings.keys.first().attempt_subject(kind, what), limit }
+}

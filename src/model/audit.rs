@@ -1,0 +1,91 @@
+//! What the operator can look up afterwards: who did what, when, and from where.
+
+use std::fmt;
+
+use super::address::Address;
+use super::id::{ApplicationId, UserId};
+
+/// Something that has been done.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    pub by: By,
+    pub action: Action,
+    /// The id of what it was done to; of nothing that could be used.
+    pub target: String,
+}
+
+/// Who does something, and from where if Cloudflare says so.
+#[derive(Clone, Copy, Debug)]
+pub struct By {
+    pub actor: Actor,
+    pub address: Option<Address>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Actor {
+    /// Who holds `ADMIN_TOKEN`.
+    Operator,
+    User(UserId),
+    Application(ApplicationId),
+    /// Somebody who has not proven who they are.
+    Anybody,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    SignedUp,
+    LoggedIn,
+    TokensRevoked,
+    RefreshTokenReused,
+    AccountLocked,
+    AddressBlocked,
+    UserCreated,
+    UserChanged,
+    UserDeleted,
+    UserLoggedOut,
+    PasswordSet,
+    ApplicationCreated,
+    ApplicationChanged,
+    ApplicationDeleted,
+    SecretRotated,
+}
+
+impl By {
+    /// `action`, done to what has this id.
+    pub fn did(self, action: Action, target: impl fmt::Display) -> AuditEvent {
+        AuditEvent { by: self, action, target: target.to_string() }
+    }
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedUp => "signed_up",
+            Self::LoggedIn => "logged_in",
+            Self::TokensRevoked => "tokens_revoked",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::AccountLocked => "account_locked",
+            Self::AddressBlocked => "address_blocked",
+            Self::UserCreated => "user_created",
+            Self::UserChanged => "user_changed",
+            Self::UserDeleted => "user_deleted",
+            Self::UserLoggedOut => "user_logged_out",
+            Self::PasswordSet => "password_set",
+            Self::ApplicationCreated => "application_created",
+            Self::ApplicationChanged => "application_changed",
+            Self::ApplicationDeleted => "application_deleted",
+            Self::SecretRotated => "secret_rotated",
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("operator"),
+            Self::User(id) => write!(f, "user {id}"),
+            Self::Application(id) => write!(f, "application {id}"),
+            Self::Anybody => f.write_str("anybody"),
+        }
+    }
+}

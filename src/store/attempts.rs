@@ -1,0 +1,152 @@
+//! `attempts`: how often something was tried of late.
+
+use super::database::{Database, Outcome, Statement, StoreError, outcome};
+use crate::model::application::Application;
+use crate::model::limit::Limit;
+use crate::model::time::Timestamp;
+
+/// What is counted, and how far.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    /// A keyed digest: the database does not tell what was typed.
+    pub subject: String,
+    pub limit: Limit,
+}
+
+/// A try that has been counted.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    counter: Counter,
+    /// With this try.
+    pub count: i64,
+    /// When the count begins anew.
+    pub expires_at: Timestamp,
+}
+
+/// A try at a secret: counted for whose secret it is, and for where it comes from. `T` is a [`Counter`], then a
+/// [`Counted`]; none if there is no limit.
+#[derive(Clone, Debug)]
+pub struct Attempt<T> {
+    pub account: Option<T>,
+    pub address: Option<T>,
+}
+
+impl Counted {
+    pub fn subject(&self) -> &str {
+        &self.counter.subject
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.count > self.counter.limit.count
+    }
+
+    /// This is the first try beyond the limit.
+    pub fn is_first_over(&self) -> bool {
+        self.count == self.counter.limit.count + 1
+    }
+}
+
+impl Attempt<Counter> {
+    /// Counts the try: of any number of tries at once each is told another number.
+    pub async fn count(self, now: Timestamp, db: &dyn Database) -> Result<Attempt<Counted>, StoreError> {
+        let statements = self.statements(None, now);
+        match statements.is_empty() {
+            true => Ok(Attempt { account: None, address: None }),
+            false => self.counted(&db.batch(statements).await?),
+        }
+    }
+
+    /// Part of a batch. `only_for`: nothing is counted if the application is not in this revision.
+    pub(super) fn statements(&self, only_for: Option<&Application>, now: Timestamp) -> Vec<Statement> {
+        let counters = self.account.iter().chain(&self.address);
+        let mut statements: Vec<Statement> = counters.map(|counter| count(counter, only_for, now)).collect();
+        if !statements.is_empty() {
+            statements.push(delete_expired(now, 4));
+        }
+        statements
+    }
+
+    /// What came of [`Attempt::statements`]. What was not counted is none.
+    pub(super) fn counted(self, outcomes: &[Outcome]) -> Result<Attempt<Counted>, StoreError> {
+        let mut outcomes = outcomes.iter();
+        let mut read = |counter: Option<Counter>| {
+            let Some(counter) = counter else {
+                return Ok(None);
+            };
+            let Some(row) = outcomes.next().and_then(Outcome::first) else {
+                return Ok(None);
+            };
+            Ok(Some(Counted { counter, count: row.integer("count")?, expires_at: row.time("expires_at")? }))
+        };
+        Ok(Attempt { account: read(self.account)?, address: read(self.address)? })
+    }
+}
+
+impl Attempt<Counted> {
+    /// The secret was right: the account's tries up to this one are forgiven, and the address has not failed this time.
+    pub async fn settle(&self, db: &dyn Database) -> Result<(), StoreError> {
+        let statements = self.settling();
+        if !statements.is_empty() {
+            db.batch(statements).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Attempt::settle`], as part of a batch.
+    pub(super) fn settling(&self) -> Vec<Statement> {
+        let account = self.account.iter().map(|counted| take_back(counted, counted.count));
+        account.chain(self.address.iter().map(|counted| take_back(counted, 1))).collect()
+    }
+}
+
+/// True if there are too many tries still, now that others may have been settled.
+pub async fn is_over_still(counted: &Counted, db: &dyn Database) -> Result<bool, StoreError> {
+    let find = Statement::new("SELECT count FROM attempts WHERE subject = ?1 AND expires_at = ?2")
+        .bind(&counted.counter.subject)
+        .bind(counted.expires_at);
+    let found = db.run(find).await?;
+    let count = found.first().map_or(Ok(0), |row| row.integer("count"))?;
+    Ok(count > counted.counter.limit.count)
+}
+
+/// Counts one try more for one thing alone.
+pub async fn count_one(counter: Counter, now: Timestamp, db: &dyn Database) -> Result<Counted, StoreError> {
+    let outcomes = db.batch(vec![count(&counter, None, now), delete_expired(now, 4)]).await?;
+    let row = outcome(&outcomes, 0)?.first();
+    let row = row.ok_or_else(|| StoreError("a try was not counted".to_owned()))?;
+    Ok(Counted { counter, count: row.integer("count")?, expires_at: row.time("expires_at")? })
+}
+
+/// Beyond the limit nothing is looked at, so nothing more is counted: but the first time shows.
+fn count(counter: &Counter, only_for: Option<&Application>, now: Timestamp) -> Statement {
+    Statement::new(
+        "INSERT INTO attempts (subject, count, expires_at) SELECT ?1, 1, ?2
+         WHERE ?4 IS NULL OR EXISTS (SELECT 1 FROM applications WHERE id = ?4 AND revision = ?5)
+         ON CONFLICT (subject) DO UPDATE SET
+         count = CASE WHEN expires_at <= ?3 THEN 1 ELSE min(count + 1, ?6) END,
+         expires_at = CASE WHEN expires_at <= ?3 THEN excluded.expires_at ELSE expires_at END
+         RETURNING count, expires_at",
+    )
+    .bind(&counter.subject)
+    .bind(now + counter.limit.window)
+    .bind(now)
+    .bind(only_for.map(|application| application.id.to_string()))
+    .bind(only_for.map(|application| application.revision.clone()))
+    .bind(counter.limit.count + 2)
+}
+
+/// Tries that came in between stay counted; so do those of another window.
+fn take_back(counted: &Counted, tries: i64) -> Statement {
+    Statement::new("UPDATE attempts SET count = max(count - ?2, 0) WHERE subject = ?1 AND expires_at = ?3")
+        .bind(&counted.counter.subject)
+        .bind(tries)
+        .bind(counted.expires_at)
+}
+
+pub(super) fn delete_expired(now: Timestamp, limit: i64) -> Statement {
+    Statement::new(
+        "DELETE FROM attempts WHERE subject IN (SELECT subject FROM attempts WHERE expires_at <= ?1 LIMIT ?2)",
+    )
+    .bind(now)
+    .bind(limit)
+}
