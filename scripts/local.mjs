@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,8 +33,20 @@ export function localSecret(name) {
   return existsSync(secretsFile) ? secretIn(readFileSync(secretsFile, "utf8"), name) : undefined;
 }
 
+/** Puts another value in the place of a secret of the local server; the rest of the file stays. */
+export function changeLocalSecret(name, value) {
+  const text = readFileSync(secretsFile, "utf8");
+  const fresh = `${secretsFile}.new`; // written whole, then put in the place of the old one
+  writeFileSync(fresh, text.replace(lineOf(name), () => `${name}=${value}`), { mode: 0o600 });
+  renameSync(fresh, secretsFile);
+}
+
 function secretIn(text, name) {
-  return text.match(new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=[ \\t]*(["']?)(.+?)\\1[ \\t]*$`, "m"))?.[2];
+  return text.match(lineOf(name))?.[2];
+}
+
+function lineOf(name) {
+  return new RegExp(`^[ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=[ \\t]*(["']?)(.+?)\\1[ \\t]*$`, "m");
 }
 
 /** Applies schema.sql to the local database, unless that has been done. */

@@ -26,7 +26,8 @@ async function main(typed) {
     if (command.changes && Object.keys(body).length === 0) throw new UsageError("No option says what to change.");
     if (command.password) body.password = given["password-stdin"] ? await readPassword() : await askPassword();
 
-    const api = given.remote === undefined ? await localApi() : await remoteApi(given.remote);
+    if (command.offline && given.remote !== undefined) throw new UsageError(`${name} asks no server: --remote does nothing here.`);
+    const api = command.offline ? { close: () => {} } : given.remote === undefined ? await localApi() : await remoteApi(given.remote);
     const answer = await command.call(api.call, words, body, given).finally(api.close);
     console.log(json ? JSON.stringify(answer ?? {}) : readable(answer, command));
     process.exit(0);

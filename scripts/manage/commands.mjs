@@ -1,4 +1,6 @@
 // The operator's commands, as data: what each takes, the options of its JSON body, and its call of the admin API.
+import { rotateKeys } from "./keys.mjs";
+
 const deviceCode = "urn:ietf:params:oauth:grant-type:device_code";
 const tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange";
 const grantsThatRefresh = ["password", "authorization_code", deviceCode];
@@ -138,6 +140,17 @@ export const commands = {
     about: "List who did what to what, when and from where: the latest 200 events.",
     call: (api) => api("GET", "audit-events?limit=200"),
     columns: ["created_at", "actor", "action", "target", "address"],
+  },
+  rotatekeys: {
+    about: "Put a new key in front of MASTER_KEY. What the old keys made stays good.",
+    notes: [
+      "Changes .dev.vars: the local server takes it up when it is started again. For a server elsewhere, give its MASTER_KEY",
+      "in the environment: then nothing is changed, and two values are printed. Put `accept` first (npx wrangler secret put",
+      "MASTER_KEY) and `use` a minute later: so no isolate meets a token whose key it does not know. Take the old key out when",
+      "the tokens that it made have expired.",
+    ],
+    offline: true,
+    call: rotateKeys,
   },
   cleartokens: {
     about: "Delete what has expired.",

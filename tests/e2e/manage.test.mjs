@@ -11,7 +11,7 @@ const newPassword = "open-sesame-1002";
 const names = [
   ["createapplication", "listapplications", "showapplication", "changeapplication", "deleteapplication", "rotatesecret"],
   ["createuser", "createsuperuser", "listusers", "showuser", "changeuser", "disableuser", "enableuser", "deleteuser"],
-  ["changepassword", "logout", "listauditevents", "cleartokens"],
+  ["changepassword", "logout", "listauditevents", "rotatekeys", "cleartokens"],
 ].flat();
 let postern;
 let printed = ""; // by all commands

@@ -193,6 +193,55 @@ test("the next start has the same secrets and the same users", limit, async () =
 
 test("SIGTERM ends all of it, too", limit, () => endServer("SIGTERM"));
 
+test("rotatekeys puts a new key in front: what the old one made stays good", limit, async () => {
+  const before = secretsIn(readFileSync(devVars, "utf8"));
+  const { code, stdout, said } = await manage("rotatekeys");
+  assert.equal(code, 0, said);
+  assert.deepEqual(JSON.parse(stdout), { makes_tokens: 2, accepted: [2, 1] });
+  const { MASTER_KEY, ...others } = secretsIn(readFileSync(devVars, "utf8"));
+  assert.match(MASTER_KEY, /^2:[\w-]{43},/);
+  assert.deepEqual({ MASTER_KEY: MASTER_KEY.split(",")[1], ...others }, before);
+  assert.equal(statSync(devVars).mode & 0o777, 0o600);
+
+  await startServer();
+  const logIn = () =>
+    fetch(`http://localhost:${port}/o/token/`, {
+      method: "POST",
+      body: new URLSearchParams({ grant_type: "password", client_id: "my-app", username: "alice", password: "open-sesame-1001" }),
+    }).then((response) => response.json());
+  const { access_token: fresh } = await logIn();
+  const keyOf = (token) => Buffer.from(token.slice("pst_at_".length), "base64url")[0];
+  assert.deepEqual([keyOf(token), keyOf(fresh)], [1, 2]);
+  for (const good of [token, fresh]) {
+    const verdict = await fetch(`http://localhost:${port}/validate/?fresh=1`, { headers: { Authorization: `Bearer ${good}` } });
+    assert.equal(verdict.status, 200);
+  }
+  firstVars = readFileSync(devVars, "utf8");
+  await endServer("SIGINT");
+});
+
+test("for a server elsewhere rotatekeys shows what to put, and changes nothing", limit, async () => {
+  const key = (id) => `${id}:${"A".repeat(43)}`;
+  const rotate = async (MASTER_KEY) => {
+    const rotating = start(process.execPath, ["scripts/manage.mjs", "rotatekeys", "--json"], { MASTER_KEY });
+    return [await rotating.ended, rotating];
+  };
+  const [code, { stdout }] = await rotate(`${key(255)},${key(7)},${"B".repeat(43)}`);
+  assert.equal(code, 0);
+  const { accept, use } = JSON.parse(stdout);
+  const fresh = use.split(",")[0];
+  assert.match(fresh, /^1:[\w-]{43}$/);
+  assert.equal(use, `${fresh},${key(255)},${key(7)},${"B".repeat(43)}`);
+  assert.equal(accept, `${key(255)},${key(7)},${"B".repeat(43)},${fresh}`);
+  for (const wrong of ["", "1:short", `256:${"A".repeat(43)}`, Array.from({ length: 256 }, (_, id) => key(id)).join(",")]) {
+    const [code, { said }] = await rotate(wrong);
+    assert.equal(code, 2);
+    assert.ok(said.includes("MASTER_KEY is not a list of keys"), said);
+    if (wrong) assert.ok(!said.includes(wrong));
+  }
+  assert.equal(readFileSync(devVars, "utf8"), firstVars);
+});
+
 test("a command starts a server for itself if none runs, and adds to .dev.vars what is missing there alone", limit, async () => {
   const { MASTER_KEY } = secretsIn(firstVars);
   const kept = `# mine\nMASTER_KEY=${MASTER_KEY}\nSCOPES={"read": "Read"}`; // without a line end

@@ -20,6 +20,7 @@ mod bad_input;
 mod client_auth;
 mod client_credentials;
 mod cors;
+mod cost;
 mod edge;
 mod expired;
 mod guessing;

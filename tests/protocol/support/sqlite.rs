@@ -20,6 +20,8 @@ pub struct Sqlite {
     pub loses_answers: Cell<bool>,
     /// How many round trips there were.
     pub round_trips: Cell<u64>,
+    /// How many rows they changed.
+    pub rows_written: Cell<u64>,
 }
 
 /// What a plan may scan: `purges` is emptied as it is worked through, and `c_` begins the tables of the storage
@@ -48,6 +50,7 @@ impl Sqlite {
             is_down: Cell::new(false),
             loses_answers: Cell::new(false),
             round_trips: Cell::new(0),
+            rows_written: Cell::new(0),
         }
     }
 
@@ -107,6 +110,11 @@ impl Sqlite {
         if self.is_down.get() { Err(StoreError("the database is down".to_owned())) } else { Ok(()) }
     }
 
+    fn note_written(&self, outcomes: &[Outcome]) {
+        let written: u64 = outcomes.iter().map(|outcome| outcome.changed).sum();
+        self.rows_written.set(self.rows_written.get() + written);
+    }
+
     fn check_plan(&self, statement: &Statement) {
         if !self.planned.borrow_mut().insert(statement.sql) {
             return;
@@ -151,7 +159,9 @@ impl Database for Shared {
         take_turns().await;
         self.0.enter()?;
         self.0.check_plan(&statement);
-        run(&self.0.connection.borrow(), &statement)
+        let outcome = run(&self.0.connection.borrow(), &statement)?;
+        self.0.note_written(std::slice::from_ref(&outcome));
+        Ok(outcome)
     }
 
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, StoreError> {
@@ -163,6 +173,7 @@ impl Database for Shared {
         let outcomes =
             statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<Vec<_>, _>>()?;
         transaction.commit().map_err(failed)?;
+        self.0.note_written(&outcomes);
         if self.0.loses_answers.get() {
             return Err(StoreError("the answer was lost".to_owned()));
         }

@@ -1,0 +1,184 @@
+//! What a request costs: the calls of D1 and KV, the rows written, the slow hashes and the lines of the log.
+
+use http::Method;
+use serde_json::json;
+
+use crate::support::{PASSWORD, TestServer, request};
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Cost {
+    d1: u64,
+    rows_written: u64,
+    kv_reads: u64,
+    kv_writes: u64,
+    hashes: u64,
+    log_lines: u64,
+}
+
+const NOTHING: Cost = Cost { d1: 0, rows_written: 0, kv_reads: 0, kv_writes: 0, hashes: 0, log_lines: 0 };
+
+/// What `act` costs at this isolate.
+fn cost_of(server: &TestServer, act: impl FnOnce()) -> Cost {
+    let so_far = || Cost {
+        d1: server.db.round_trips.get(),
+        rows_written: server.db.rows_written.get(),
+        kv_reads: server.kv.reads.get(),
+        kv_writes: server.kv.writes.get(),
+        hashes: server.app.settings.password_hasher.count(),
+        log_lines: server.log().len() as u64,
+    };
+    let before = so_far();
+    act();
+    let after = so_far();
+    Cost {
+        d1: after.d1 - before.d1,
+        rows_written: after.rows_written - before.rows_written,
+        kv_reads: after.kv_reads - before.kv_reads,
+        kv_writes: after.kv_writes - before.kv_writes,
+        hashes: after.hashes - before.hashes,
+        log_lines: after.log_lines - before.log_lines,
+    }
+}
+
+fn bearer(server: &TestServer, token: &str, status: u16) {
+    server.validate(token).assert_status(status);
+}
+
+#[test]
+fn validating_a_token_that_the_isolate_knows_costs_nothing() {
+    let server = TestServer::new();
+    server.user("alice");
+    let token = server.public_application().log_in("alice").access_token;
+    bearer(&server, &token, 200);
+    assert_eq!(cost_of(&server, || bearer(&server, &token, 200)), NOTHING);
+}
+
+#[test]
+fn validating_a_token_that_kv_knows_costs_one_bulk_read() {
+    let server = TestServer::new();
+    server.user("alice");
+    let token = server.public_application().log_in("alice").access_token;
+    let elsewhere = server.another_isolate();
+    assert_eq!(cost_of(&elsewhere, || bearer(&elsewhere, &token, 200)), Cost { kv_reads: 1, ..NOTHING });
+}
+
+#[test]
+fn validating_a_token_that_only_the_database_knows_costs_one_read_of_each_and_puts_it_into_kv() {
+    let server = TestServer::new();
+    server.user("alice");
+    let token = server.public_application().log_in("alice").access_token;
+    server.kv.clear();
+    let elsewhere = server.another_isolate();
+    let expected = Cost { d1: 1, kv_reads: 1, kv_writes: 1, ..NOTHING };
+    assert_eq!(cost_of(&elsewhere, || bearer(&elsewhere, &token, 200)), expected);
+}
+
+#[test]
+fn refusing_a_made_up_token_costs_nothing_not_even_a_line() {
+    let server = TestServer::new();
+    server.user("alice");
+    let token = server.public_application().log_in("alice").access_token;
+    for made_up in ["", "x", &token[..token.len() - 1], &format!("{}A", &token[..token.len() - 1])] {
+        let act = || assert!([400, 401].contains(&server.validate(made_up).status()));
+        assert_eq!(cost_of(&server, act), NOTHING, "{made_up}");
+    }
+    let challenge = || {
+        server.send(request(Method::GET, "/validate/", &[], "")).assert_status(401);
+    };
+    assert_eq!(cost_of(&server, challenge), NOTHING);
+}
+
+#[test]
+fn introspection_costs_one_read() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.confidential_application();
+    let token = app.log_in("alice").access_token;
+    let introspect = || {
+        app.introspect(&token).assert_status(200);
+    };
+    assert_eq!(cost_of(&server, introspect), Cost { d1: 1, ..NOTHING });
+}
+
+#[test]
+fn client_credentials_cost_one_write_and_one_of_kv_after_the_answer() {
+    let server = TestServer::new();
+    let app = server.confidential_application();
+    app.client_credentials().tokens();
+    server.kv.delays_late_writes.set(true);
+    let issue = || {
+        app.client_credentials().tokens();
+    };
+    assert_eq!(cost_of(&server, issue), Cost { d1: 1, rows_written: 1, ..NOTHING });
+    assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
+}
+
+#[test]
+fn a_login_costs_two_round_trips_one_slow_hash_and_one_write_of_kv_after_the_answer() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.confidential_application();
+    app.log_in("alice");
+    server.kv.delays_late_writes.set(true);
+    let log_in = || {
+        app.log_in("alice");
+    };
+    // The family, the user's last login and the event; the account's count, up and down.
+    assert_eq!(cost_of(&server, log_in), Cost { d1: 2, rows_written: 5, hashes: 1, ..NOTHING });
+    assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
+}
+
+#[test]
+fn a_wrong_password_costs_what_a_right_one_does_but_the_writing() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.public_application();
+    app.log_in("alice");
+    for (username, password) in [("alice", "wrong"), ("nobody", PASSWORD)] {
+        let guess = || {
+            app.password(username, password).assert_error(400, "invalid_grant");
+        };
+        let expected = Cost { d1: 2, rows_written: 1, hashes: 1, log_lines: 1, ..NOTHING };
+        assert_eq!(cost_of(&server, guess), expected);
+    }
+}
+
+#[test]
+fn a_refresh_costs_one_round_trip_and_one_write_of_kv_after_the_answer() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.public_application();
+    let tokens = app.log_in("alice");
+    server.kv.delays_late_writes.set(true);
+    let refresh = || {
+        app.refresh(tokens.refresh()).tokens();
+    };
+    assert_eq!(cost_of(&server, refresh), Cost { d1: 1, rows_written: 1, ..NOTHING });
+    assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
+}
+
+#[test]
+fn a_revocation_costs_one_round_trip_and_one_write_of_kv_before_the_answer() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.public_application();
+    let tokens = app.log_in("alice");
+    server.kv.delays_late_writes.set(true);
+    let revoke = || {
+        app.revoke(tokens.refresh()).assert_status(200);
+    };
+    assert_eq!(cost_of(&server, revoke), Cost { d1: 1, rows_written: 2, kv_writes: 1, ..NOTHING });
+}
+
+#[test]
+fn a_sign_up_costs_one_round_trip_to_count_and_one_to_store_and_one_slow_hash() {
+    let server = TestServer::new();
+    let body = json!({"username": "alice", "password": PASSWORD}).to_string();
+    let sign_up = |address: &[(&str, &str)]| {
+        let headers = [&[("content-type", "application/json")], address].concat();
+        server.send(request(Method::POST, "/sign_up/", &headers, &body));
+    };
+    let address = [("cf-connecting-ip", "192.0.2.1")];
+    let expected = Cost { d1: 2, rows_written: 3, hashes: 1, ..NOTHING };
+    assert_eq!(cost_of(&server, || sign_up(&address)), expected);
+}
