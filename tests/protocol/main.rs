@@ -29,6 +29,7 @@ mod introspect;
 mod logout_everywhere;
 mod master_key;
 mod metadata;
+mod parsers;
 mod password_grant;
 mod refresh_ends;
 mod refresh_failures;

@@ -142,7 +142,7 @@ fn after_all_flows_there_is_no_secret_at_rest_or_in_the_log() {
 
 #[test]
 fn what_is_at_rest_gets_nobody_in() {
-    let server = TestServer::new();
+    let server = TestServer::with(&[("LOGIN_FAILURE_LIMIT", "0")]);
     let app = server.public_application();
     server.user("alice");
     let first = app.log_in("alice");
