@@ -56,7 +56,9 @@ impl Counting {
     pub async fn is_refused(&self, is_right: bool, app: &App) -> Result<bool, StoreError> {
         match &self.attempt.account {
             Some(account) if self.is_locked || !is_right => {
-                Ok(attempts::is_over_still(account, &*app.db).await? && self.is_locked || !is_right)
+                let finds_place =
+                    attempts::finds_place(account, !self.is_locked, !is_right, &*app.db).await?;
+                Ok(!is_right || !finds_place)
             }
             _ => Ok(!is_right),
         }

@@ -99,14 +99,23 @@ impl Attempt<Counted> {
     }
 }
 
-/// True if there are too many tries still, now that others may have been settled.
-pub async fn is_over_still(counted: &Counted, db: &dyn Database) -> Result<bool, StoreError> {
-    let find = Statement::new("SELECT count FROM attempts WHERE subject = ?1 AND expires_at = ?2")
-        .bind(&counted.counter.subject)
-        .bind(counted.expires_at);
-    let found = db.run(find).await?;
-    let count = found.first().map_or(Ok(0), |row| row.integer("count"))?;
-    Ok(count > counted.counter.limit.count)
+/// True if a try that found no place below the limit has one now that others have been settled, in the same window. A wrong
+/// one takes it: so a success opens no more places than there are. `had_place`: nothing comes of it but the call.
+pub async fn finds_place(
+    counted: &Counted,
+    had_place: bool,
+    is_wrong: bool,
+    db: &dyn Database,
+) -> Result<bool, StoreError> {
+    let places = if had_place { 0 } else { counted.counter.limit.count };
+    let take = Statement::new(
+        "UPDATE attempts SET count = count + ?4 WHERE subject = ?1 AND expires_at = ?2 AND count < ?3",
+    )
+    .bind(&counted.counter.subject)
+    .bind(counted.expires_at)
+    .bind(places)
+    .bind(is_wrong);
+    Ok(db.run(take).await?.changed > 0)
 }
 
 /// Counts one try more for one thing alone.

@@ -14,19 +14,19 @@ use crate::support::{
 };
 
 /// What stands for the guess of somebody who knows nothing.
-const WRONG: &str = "not the password";
-const HERE: &str = "192.0.2.1";
+pub const WRONG: &str = "not the password";
+pub const HERE: &str = "192.0.2.1";
 
-fn from(address: &str, mut request: Request) -> Request {
+pub fn from(address: &str, mut request: Request) -> Request {
     request.headers_mut().insert("cf-connecting-ip", HeaderValue::from_str(address).unwrap());
     request
 }
 
-fn guess(app: &TestClient<'_>, username: &str, password: &str) -> Request {
+pub fn guess(app: &TestClient<'_>, username: &str, password: &str) -> Request {
     app.request("/o/token/", &[("grant_type", "password"), ("username", username), ("password", password)])
 }
 
-fn statuses(responses: &[TestResponse]) -> Vec<u16> {
+pub fn statuses(responses: &[TestResponse]) -> Vec<u16> {
     responses.iter().map(TestResponse::status).collect()
 }
 
@@ -263,19 +263,19 @@ fn what_others_claim_of_an_address_is_not_counted() {
     assert_eq!(server.db.number("SELECT count(*) FROM attempts"), 1);
 }
 
-fn with_chosen_secret(server: &TestServer) -> TestClient<'_> {
+pub fn with_chosen_secret(server: &TestServer) -> TestClient<'_> {
     let app = server.application().grants(&["client_credentials", "password"]);
     app.set("client_secret", json!("a chosen secret of mine")).create()
 }
 
-fn basic(app: &TestClient<'_>, secret: &str) -> Request {
+pub fn basic(app: &TestClient<'_>, secret: &str) -> Request {
     use base64::prelude::{BASE64_STANDARD, Engine};
     let credentials = BASE64_STANDARD.encode(format!("{}:{secret}", app.client_id));
     let headers = [("authorization", &*format!("Basic {credentials}"))];
     form_request("/o/token/", &headers, &[("grant_type", "client_credentials")])
 }
 
-fn in_body(app: &TestClient<'_>, secret: &str) -> Request {
+pub fn in_body(app: &TestClient<'_>, secret: &str) -> Request {
     let app = app.with_secret(Some(secret));
     app.request("/o/token/", &[("grant_type", "client_credentials")])
 }

@@ -24,6 +24,7 @@ mod cost;
 mod edge;
 mod expired;
 mod guessing;
+mod guessing_at_once;
 mod healthz;
 mod introspect;
 mod logout_everywhere;

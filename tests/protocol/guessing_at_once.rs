@@ -1,0 +1,49 @@
+//! Guessing by tries at once, at the edges of a window, and where a success forgives: no more find out anything by it.
+
+use futures_executor::block_on;
+use futures_util::future::{join, join_all};
+use postern::router;
+
+use crate::guessing::{HERE, WRONG, from, guess, statuses};
+use crate::support::sqlite::take_turns;
+use crate::support::{PASSWORD, TestServer};
+
+const ELSEWHERE: &str = "198.51.100.7";
+
+#[test]
+fn a_login_in_between_opens_no_more_than_the_limit_for_tries_under_way() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let request = |n| match n {
+        12 => from(HERE, guess(&app, "alice", PASSWORD)),
+        25 => from(ELSEWHERE, guess(&app, "alice", PASSWORD)),
+        _ => from(ELSEWHERE, guess(&app, "alice", WRONG)),
+    };
+    let answered = statuses(&server.send_all((0..30).map(request).collect()));
+    let expected: Vec<u16> = (0..30).map(|n| if n == 12 { 200 } else { 400 }).collect();
+    assert_eq!(answered, expected);
+}
+
+#[test]
+fn the_end_of_a_window_opens_nothing_for_tries_under_way() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    app.password("alice", WRONG);
+    server.advance(899);
+    let tries: Vec<_> =
+        (0..30).map(|n| guess(&app, "alice", if n == 20 { PASSWORD } else { WRONG })).collect();
+    let another = guess(&app, "bob", WRONG);
+    // The window ends when all of them have been counted and none has been answered: the next try clears its count away.
+    let next_window = async {
+        take_turns().await;
+        take_turns().await;
+        server.advance(1);
+        router::handle(&another, &server.app).await;
+    };
+    let under_way = join_all(tries.iter().map(|request| router::handle(request, &server.app)));
+    let (_, answered) = block_on(join(next_window, under_way));
+    assert_eq!(server.db.number("SELECT min(expires_at) FROM attempts"), server.now() + 900);
+    assert!(answered.iter().all(|response| response.status().as_u16() == 400));
+}
