@@ -56,10 +56,14 @@ impl Attempt<Counter> {
         }
     }
 
-    /// Part of a batch. `only_for`: nothing is counted if the application is not in this revision.
+    /// Part of a batch. `only_for`: nothing is counted if the application is not in this revision, nor for the account
+    /// if the address is over its limit.
     pub(super) fn statements(&self, only_for: Option<&Application>, now: Timestamp) -> Vec<Statement> {
-        let counters = self.account.iter().chain(&self.address);
-        let mut statements: Vec<Statement> = counters.map(|counter| count(counter, only_for, now)).collect();
+        // The password has not been looked at yet: what comes from an address over its limit never will be.
+        let address_below = self.address.as_ref().filter(|_| only_for.is_some());
+        let address = self.address.iter().map(|counter| count(counter, only_for, None, now));
+        let account = self.account.iter().map(|counter| count(counter, only_for, address_below, now));
+        let mut statements: Vec<Statement> = address.chain(account).collect();
         if !statements.is_empty() {
             statements.push(delete_expired(now, 4));
         }
@@ -78,7 +82,8 @@ impl Attempt<Counter> {
             };
             Ok(Some(Counted { counter, count: row.integer("count")?, expires_at: row.time("expires_at")? }))
         };
-        Ok(Attempt { account: read(self.account)?, address: read(self.address)? })
+        let address = read(self.address)?;
+        Ok(Attempt { account: read(self.account)?, address })
     }
 }
 
@@ -120,17 +125,23 @@ pub async fn finds_place(
 
 /// Counts one try more for one thing alone.
 pub async fn count_one(counter: Counter, now: Timestamp, db: &dyn Database) -> Result<Counted, StoreError> {
-    let outcomes = db.batch(vec![count(&counter, None, now), delete_expired(now, 4)]).await?;
+    let outcomes = db.batch(vec![count(&counter, None, None, now), delete_expired(now, 4)]).await?;
     let row = outcome(&outcomes, 0)?.first();
     let row = row.ok_or_else(|| StoreError("a try was not counted".to_owned()))?;
     Ok(Counted { counter, count: row.integer("count")?, expires_at: row.time("expires_at")? })
 }
 
 /// Beyond the limit nothing is looked at, so nothing more is counted: but the first time shows.
-fn count(counter: &Counter, only_for: Option<&Application>, now: Timestamp) -> Statement {
+fn count(
+    counter: &Counter,
+    only_for: Option<&Application>,
+    address_below: Option<&Counter>,
+    now: Timestamp,
+) -> Statement {
     Statement::new(
         "INSERT INTO attempts (subject, count, expires_at) SELECT ?1, 1, ?2
-         WHERE ?4 IS NULL OR EXISTS (SELECT 1 FROM applications WHERE id = ?4 AND revision = ?5)
+         WHERE (?4 IS NULL OR EXISTS (SELECT 1 FROM applications WHERE id = ?4 AND revision = ?5))
+         AND NOT EXISTS (SELECT 1 FROM attempts WHERE subject = ?7 AND count > ?8)
          ON CONFLICT (subject) DO UPDATE SET
          count = CASE WHEN expires_at <= ?3 THEN 1 ELSE min(count + 1, ?6) END,
          expires_at = CASE WHEN expires_at <= ?3 THEN excluded.expires_at ELSE expires_at END
@@ -142,6 +153,8 @@ fn count(counter: &Counter, only_for: Option<&Application>, now: Timestamp) -> S
     .bind(only_for.map(|application| application.id.to_string()))
     .bind(only_for.map(|application| application.revision.clone()))
     .bind(counter.limit.count + 2)
+    .bind(address_below.map(|address| address.subject.clone()))
+    .bind(address_below.map(|address| address.limit.count))
 }
 
 /// Tries that came in between stay counted; so do those of another window.

@@ -47,3 +47,15 @@ fn the_end_of_a_window_opens_nothing_for_tries_under_way() {
     assert_eq!(server.db.number("SELECT min(expires_at) FROM attempts"), server.now() + 900);
     assert!(answered.iter().all(|response| response.status().as_u16() == 400));
 }
+
+#[test]
+fn an_address_over_its_limit_counts_against_nobody_else() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "5/900")]);
+    let app = server.public_application();
+    server.user("alice");
+    let spent = (0..5).map(|n| from(ELSEWHERE, guess(&app, &n.to_string(), WRONG)));
+    let more = (0..20).map(|_| from(ELSEWHERE, guess(&app, "alice", WRONG)));
+    let answered = statuses(&server.send_all(spent.chain(more).collect()));
+    assert_eq!(answered.iter().filter(|status| **status == 429).count(), 20);
+    app.log_in("alice");
+}
