@@ -1,6 +1,6 @@
 //! `attempts`: how often something was tried of late.
 
-use super::database::{Database, Outcome, Statement, StoreError, outcome};
+use super::database::{Database, Outcome, Row, Statement, StoreError, outcome};
 use crate::model::application::Application;
 use crate::model::limit::Limit;
 use crate::model::time::Timestamp;
@@ -21,6 +21,8 @@ pub struct Counted {
     pub count: i64,
     /// When the count begins anew.
     pub expires_at: Timestamp,
+    /// How many tries at the account a success forgives.
+    forgives: i64,
 }
 
 /// A try at a secret: counted for whose secret it is, and for where it comes from. `T` is a [`Counter`], then a
@@ -32,6 +34,11 @@ pub struct Attempt<T> {
 }
 
 impl Counted {
+    fn read(counter: Counter, row: &Row) -> Result<Self, StoreError> {
+        let count = row.integer("count")?;
+        Ok(Self { counter, count, expires_at: row.time("expires_at")?, forgives: count })
+    }
+
     pub fn subject(&self) -> &str {
         &self.counter.subject
     }
@@ -80,7 +87,7 @@ impl Attempt<Counter> {
             let Some(row) = outcomes.next().and_then(Outcome::first) else {
                 return Ok(None);
             };
-            Ok(Some(Counted { counter, count: row.integer("count")?, expires_at: row.time("expires_at")? }))
+            Counted::read(counter, row).map(Some)
         };
         let address = read(self.address)?;
         Ok(Attempt { account: read(self.account)?, address })
@@ -97,9 +104,16 @@ impl Attempt<Counted> {
         Ok(())
     }
 
+    /// Others are counted with the account: a success of one forgives no failures of theirs.
+    pub(super) fn forgive_itself_alone(&mut self) {
+        if let Some(counted) = &mut self.account {
+            counted.forgives = 1;
+        }
+    }
+
     /// As [`Attempt::settle`], as part of a batch.
     pub(super) fn settling(&self) -> Vec<Statement> {
-        let account = self.account.iter().map(|counted| take_back(counted, counted.count));
+        let account = self.account.iter().map(|counted| take_back(counted, counted.forgives));
         account.chain(self.address.iter().map(|counted| take_back(counted, 1))).collect()
     }
 }
@@ -128,7 +142,7 @@ pub async fn count_one(counter: Counter, now: Timestamp, db: &dyn Database) -> R
     let outcomes = db.batch(vec![count(&counter, None, None, now), delete_expired(now, 4)]).await?;
     let row = outcome(&outcomes, 0)?.first();
     let row = row.ok_or_else(|| StoreError("a try was not counted".to_owned()))?;
-    Ok(Counted { counter, count: row.integer("count")?, expires_at: row.time("expires_at")? })
+    Counted::read(counter, row)
 }
 
 /// Beyond the limit nothing is looked at, so nothing more is counted: but the first time shows.

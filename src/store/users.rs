@@ -56,7 +56,10 @@ pub async fn find_for_login(
     batch.extend(attempt.statements(Some(application), now));
     let outcomes = db.batch(batch).await?;
     let found = &outcome(&outcomes, 0)?.rows;
-    let counted = attempt.counted(outcomes.get(1..).unwrap_or(&[]))?;
+    let mut counted = attempt.counted(outcomes.get(1..).unwrap_or(&[]))?;
+    if found.len() > 1 {
+        counted.forgive_itself_alone();
+    }
     let row = found.first().ok_or_else(|| StoreError("a row that is always there is missing".to_owned()))?;
     if row.optional_text("revision")? != Some(application.revision.as_str()) {
         return Ok((Candidate::StaleApplication, counted));

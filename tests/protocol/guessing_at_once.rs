@@ -59,3 +59,27 @@ fn an_address_over_its_limit_counts_against_nobody_else() {
     assert_eq!(answered.iter().filter(|status| **status == 429).count(), 20);
     app.log_in("alice");
 }
+
+#[test]
+fn of_two_with_alike_names_none_forgives_the_failures_of_the_other() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    server.user("mallory");
+    // As imported: sign-up would have refused the second.
+    server
+        .db
+        .execute("UPDATE users SET username = 'Alice', username_key = 'alice' WHERE username = 'mallory'");
+    for _ in 0..2 {
+        for _ in 0..5 {
+            app.password("alice", WRONG).assert_error(400, "invalid_grant");
+        }
+        app.password("Alice", PASSWORD);
+    }
+    app.password("alice", PASSWORD).assert_error(400, "invalid_grant");
+    server.advance(900);
+    for _ in 0..15 {
+        app.log_in("Alice");
+    }
+    app.log_in("alice");
+}
