@@ -10,7 +10,6 @@ use crate::crypto::secret::Secret;
 use crate::grants::GrantError;
 use crate::grants::client::{AuthenticatedClient, SecretAttempt, unproven};
 use crate::model::application::Application;
-use crate::model::id::ApplicationId;
 use crate::protocol::authorization::{self, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
@@ -36,21 +35,20 @@ pub async fn with_client<T>(
     let mut refused: Option<(String, OAuthError)> = None;
     for _ in 0..TRIES {
         let Some((application, is_remembered)) = application(&client_id, call).await? else {
-            return Err(counted(unproven("unknown client_id"), None, &secret, &mut attempt, call.app).await);
+            return Err(counted(unproven("unknown client_id"), &secret, &mut attempt, call.app).await);
         };
         if let Some((revision, error)) = refused.take()
             && revision == application.revision
         {
-            return Err(counted(error, Some(application.id), &secret, &mut attempt, call.app).await);
+            return Err(counted(error, &secret, &mut attempt, call.app).await);
         }
         *call.requester.borrow_mut() = Some(application.clone());
         let revision = application.revision.clone();
-        let id = application.id;
         match AuthenticatedClient::prove(application, secret.as_ref(), &mut attempt, call.app).await {
             Err(error) if is_remembered && error.code() == ErrorCode::InvalidClient => {
                 refused = Some((revision, error));
             }
-            Err(error) => return Err(counted(error, Some(id), &secret, &mut attempt, call.app).await),
+            Err(error) => return Err(counted(error, &secret, &mut attempt, call.app).await),
             Ok(client) => match act(client).await {
                 Ok(done) => return Ok(done),
                 Err(GrantError::OAuth(error)) if is_remembered && rests_on_registration(&error) => {
@@ -65,10 +63,10 @@ pub async fn with_client<T>(
     Err(StoreError("the application changed again and again".to_owned()).into())
 }
 
-/// The error, once the try that led to it has been counted: a wrong secret of 256 random bits is counted only now.
+/// The error, once the try that led to it has been counted: a wrong secret of 256 random bits is counted only now, and for
+/// the address alone.
 async fn counted(
     error: OAuthError,
-    application: Option<ApplicationId>,
     secret: &Option<Secret>,
     attempt: &mut SecretAttempt,
     app: &App,
@@ -76,7 +74,7 @@ async fn counted(
     if error.code() != ErrorCode::InvalidClient || secret.is_none() {
         return error;
     }
-    attempt.count(application, app).await.err().unwrap_or(error)
+    attempt.count(None, app).await.err().unwrap_or(error)
 }
 
 /// True if another registration of the application could have led to another answer.

@@ -132,6 +132,20 @@ fn locks_are_noted_once_with_whose_and_from_where() {
 }
 
 #[test]
+fn no_application_is_noted_as_locked_that_nobody_can_lock() {
+    let server = TestServer::new();
+    let (confidential, public) = (server.confidential_application(), server.public_application());
+    let before = events(&server);
+    for _ in 0..20 {
+        for app in [&confidential, &public] {
+            app.with_secret(Some("wrong")).client_credentials().assert_error(401, "invalid_client");
+        }
+    }
+    assert_eq!(events(&server), before);
+    assert_eq!(server.db.number("SELECT count(*) FROM attempts"), 0);
+}
+
+#[test]
 fn the_list_goes_from_the_latest_to_the_earliest_in_pages() {
     let server = TestServer::new();
     for n in 0..5 {
