@@ -88,7 +88,8 @@ impl SecretAttempt {
 }
 
 /// A chosen secret is hashed slowly once in an isolate; then a keyed digest of it is remembered. A generated one cannot
-/// be guessed: nothing is counted before it is looked at, and nobody can lock its application out.
+/// be guessed: nothing is counted before it is looked at, and nobody can lock its application out. The digest tells a
+/// wrong secret uncounted, so that one is counted wherever it comes from.
 async fn is_chosen(
     secret: &Secret,
     phc: &str,
@@ -99,8 +100,12 @@ async fn is_chosen(
     let digest = app.settings.keys.first().memory_digest(phc, secret.expose());
     let proven = app.memory.borrow().proven_secret(&application.id);
     let is_known = proven.is_some_and(|proven| same_bytes(&proven, &digest));
-    if is_known && !guessing::is_locked_here(application.id, app) {
+    if guessing::is_locked_here(application.id, app) {
+        guessing::check_address(attempt.address, app)?;
+    } else if is_known {
         return Ok(true);
+    } else {
+        guessing::doubt(application.id, app);
     }
     let counting = attempt.count(Some(application.id), app).await?;
     let is_right = app.settings.password_hasher.verify(secret.expose(), Some(phc)) != PasswordMatch::No;

@@ -90,7 +90,8 @@ pub async fn judge(
     Ok(Counting { attempt, is_locked })
 }
 
-/// Counts a try at a secret, by itself.
+/// Counts a try at a secret, by itself. One at an account may have been looked at: it is counted whatever is known of the
+/// address.
 ///
 /// # Errors
 /// - As [`judge`]; and the database did not answer.
@@ -99,7 +100,9 @@ pub async fn count(
     address: Option<Address>,
     app: &App,
 ) -> Result<Counting, OAuthError> {
-    check_address(address, app)?;
+    if account.is_none() {
+        check_address(address, app)?;
+    }
     let now = app.clock.now();
     let counted = attempt(account, address, app).count(now, &*app.db).await?;
     let account = account.and_then(|account| match account {
@@ -137,10 +140,19 @@ pub fn check_address(address: Option<Address>, app: &App) -> Result<(), OAuthErr
     }
 }
 
-/// True if this isolate has seen too many tries at the application's secret.
+/// True if this isolate has seen too many tries at the application's secret, or doubts.
 pub fn is_locked_here(application: ApplicationId, app: &App) -> bool {
     let account = attempt(Some(Account::Application(application)), None, app).account;
     account.is_some_and(|counter| check(&counter, app.clock.now(), app).is_err())
+}
+
+/// A wrong secret came to this isolate. Until it has been counted, tries at the same time find out no more here than
+/// elsewhere.
+pub fn doubt(application: ApplicationId, app: &App) {
+    if let Some(counter) = attempt(Some(Account::Application(application)), None, app).account {
+        let until = app.clock.now() + BELIEVED;
+        app.memory.borrow_mut().over_limit.insert(counter.subject, until);
+    }
 }
 
 fn check(counter: &Counter, now: Timestamp, app: &App) -> Result<(), OAuthError> {
@@ -183,7 +195,7 @@ fn remember(counted: &Counted, action: Action, app: &App) {
     }
 }
 
-/// How long an address is refused without asking the database.
+/// How long an address is refused without asking the database, and doubt lasts at the most.
 const BELIEVED: Lifetime = Lifetime(10);
 
 fn too_many(until: Timestamp, now: Timestamp) -> OAuthError {

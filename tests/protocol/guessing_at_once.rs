@@ -4,11 +4,34 @@ use futures_executor::block_on;
 use futures_util::future::{join, join_all};
 use postern::router;
 
-use crate::guessing::{HERE, WRONG, from, guess, statuses};
+use crate::guessing::{HERE, WRONG, basic, from, guess, in_body, statuses, with_chosen_secret};
 use crate::support::sqlite::take_turns;
 use crate::support::{PASSWORD, TestServer};
 
+const SECRET: &str = "a chosen secret of mine";
 const ELSEWHERE: &str = "198.51.100.7";
+
+#[test]
+fn an_isolate_that_knows_a_chosen_secret_looks_at_no_more_guesses_at_once() {
+    let server = TestServer::new();
+    let app = with_chosen_secret(&server);
+    app.client_credentials().tokens();
+    let secret = |n| if n == 20 { SECRET } else { WRONG };
+    let requests = (0..40).map(|n| from(ELSEWHERE, basic(&app, secret(n)))).collect();
+    assert_eq!(statuses(&server.send_all(requests)), [401; 40]);
+    server.send(from(HERE, in_body(&app, SECRET))).tokens();
+}
+
+#[test]
+fn an_isolate_that_doubted_a_secret_knows_it_again() {
+    let server = TestServer::new();
+    let app = with_chosen_secret(&server);
+    app.client_credentials().tokens();
+    server.send(basic(&app, WRONG)).assert_error(401, "invalid_client");
+    let hashes = server.app.settings.password_hasher.count();
+    app.client_credentials().tokens();
+    assert_eq!(server.app.settings.password_hasher.count(), hashes);
+}
 
 #[test]
 fn a_login_in_between_opens_no_more_than_the_limit_for_tries_under_way() {
@@ -82,4 +105,35 @@ fn of_two_with_alike_names_none_forgives_the_failures_of_the_other() {
         app.log_in("Alice");
     }
     app.log_in("alice");
+}
+
+#[test]
+fn over_the_limit_of_an_address_a_secret_that_an_isolate_knows_is_guessed_no_more_often() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "5/900")]);
+    let app = with_chosen_secret(&server);
+    app.client_credentials().tokens();
+    for n in 0..6 {
+        server.send(from(ELSEWHERE, guess(&app, &n.to_string(), WRONG)));
+    }
+    // Who knows it works on.
+    server.send(from(ELSEWHERE, in_body(&app, SECRET))).tokens();
+    let secret = |n| if n < 20 { WRONG } else { SECRET };
+    for n in 0..25 {
+        server.send(from(ELSEWHERE, basic(&app, secret(n)))).assert_error(429, "temporarily_unavailable");
+    }
+    let before = server.db.round_trips.get();
+    server.send(from(ELSEWHERE, basic(&app, SECRET))).assert_error(429, "temporarily_unavailable");
+    assert_eq!(server.db.round_trips.get(), before);
+    server.send(from(HERE, basic(&app, SECRET))).tokens();
+}
+
+#[test]
+fn a_wrong_secret_is_counted_for_the_application_even_over_the_limit_of_the_address() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "1/900")]);
+    let app = with_chosen_secret(&server);
+    for _ in 0..11 {
+        // Each of them may have known the secret, and so have looked.
+        server.another_isolate().send(from(ELSEWHERE, basic(&app, WRONG)));
+    }
+    app.client_credentials().assert_error(401, "invalid_client");
 }
