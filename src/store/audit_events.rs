@@ -19,11 +19,11 @@ pub(super) fn note(event: &AuditEvent, now: Timestamp) -> Statement {
     )
 }
 
-/// Notes what has been done.
+/// Notes what has been done, and clears away a few old events: who guesses can make more of them than anybody.
 pub async fn insert(event: &AuditEvent, now: Timestamp, db: &dyn Database) -> Result<(), StoreError> {
     let sql =
         "INSERT INTO audit_events (created_at, actor, action, target, address) VALUES (?1, ?2, ?3, ?4, ?5)";
-    db.run(bind(sql, event, now)).await.map(drop)
+    db.batch(vec![bind(sql, event, now), delete_expired(now, 4)]).await.map(drop)
 }
 
 fn bind(sql: &'static str, event: &AuditEvent, now: Timestamp) -> Statement {

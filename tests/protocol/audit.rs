@@ -195,3 +195,16 @@ fn old_events_go_with_new_ones_even_if_no_cron_ever_runs() {
         assert!(server.db.number("SELECT count(*) FROM audit_events") <= 12);
     }
 }
+
+#[test]
+fn old_events_go_with_new_ones_even_if_nobody_but_guessers_comes() {
+    let server = TestServer::with(&[("LOGIN_FAILURE_LIMIT", "1/900")]);
+    let app = server.public_application();
+    for n in 0..30 {
+        for _ in 0..2 {
+            app.password(&format!("user-{n}"), "wrong");
+        }
+        server.advance(10 * 86_400);
+        assert!(server.db.number("SELECT count(*) FROM audit_events") <= 10);
+    }
+}
