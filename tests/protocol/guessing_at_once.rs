@@ -3,10 +3,11 @@
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
 use postern::router;
+use serde_json::json;
 
 use crate::guessing::{HERE, WRONG, basic, from, guess, in_body, statuses, with_chosen_secret};
 use crate::support::sqlite::take_turns;
-use crate::support::{PASSWORD, TestServer};
+use crate::support::{PASSWORD, TestServer, admin_request};
 
 const SECRET: &str = "a chosen secret of mine";
 const ELSEWHERE: &str = "198.51.100.7";
@@ -136,4 +137,18 @@ fn a_wrong_secret_is_counted_for_the_application_even_over_the_limit_of_the_addr
         server.another_isolate().send(from(ELSEWHERE, basic(&app, WRONG)));
     }
     app.client_credentials().assert_error(401, "invalid_client");
+}
+
+#[test]
+fn a_right_secret_is_settled_once_though_the_application_is_changed_meanwhile() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "5/900")]);
+    let app = with_chosen_secret(&server);
+    for n in 0..4 {
+        server.send(from(HERE, guess(&app, &n.to_string(), WRONG))).assert_error(400, "invalid_grant");
+    }
+    let path = format!("applications/{}", app.client_id);
+    let requests =
+        [from(HERE, in_body(&app, SECRET)), admin_request("PATCH", &path, json!({"client_name": "Notes"}))];
+    assert_eq!(statuses(&server.another_isolate().send_all(requests.into())), [200, 200]);
+    assert_eq!(server.db.number("SELECT max(count) FROM attempts"), 4);
 }
