@@ -207,6 +207,37 @@ fn an_address_with_too_many_failures_is_refused_before_any_work() {
 }
 
 #[test]
+fn an_isolate_that_knows_an_address_is_over_its_limit_asks_the_database_every_ten_seconds() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "1/900"), ("SIGN_UP_LIMIT", "1/900")]);
+    let app = server.public_application();
+    let wrong = || request(Method::GET, "/admin/api/users", &[("authorization", "Bearer x")], "");
+    let tries = || [guess(&app, "nobody", WRONG), wrong(), sign_up("alice")];
+    for _ in 0..2 {
+        server.send_all(tries().map(|request| from(HERE, request)).into());
+    }
+    let asked = |seconds: &str| {
+        let before = server.db.round_trips.get();
+        for refused in tries().map(|request| server.send(from(HERE, request))) {
+            refused.assert_status(429);
+            assert_eq!(refused.header("retry-after"), Some(seconds));
+        }
+        server.db.round_trips.get() - before
+    };
+    assert_eq!(asked("10"), 0);
+    server.advance(9);
+    assert_eq!(asked("1"), 0);
+    for (later, seconds) in [(1, 890), (885, 5)] {
+        server.advance(later);
+        let before = server.db.round_trips.get();
+        assert_throttled(&server.send(from(HERE, wrong())), seconds);
+        assert_eq!(server.db.round_trips.get(), before + 1);
+    }
+    // It is not refused any longer than the database would.
+    server.advance(5);
+    server.send(from(HERE, wrong())).assert_error(401, "invalid_token");
+}
+
+#[test]
 fn of_tries_at_once_from_one_address_no_more_than_its_limit_are_looked_at() {
     let server = TestServer::new();
     let app = server.public_application();
