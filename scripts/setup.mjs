@@ -13,6 +13,7 @@ if (!isOnPath("cc", "gcc", "clang")) needPackages("A C compiler", "build-essenti
 for (const tool of [workerBuild, wasmBindgen]) {
   if (!findTool(tool)) install(tool);
 }
+if (forTests) needPython();
 
 function needNodeModules() {
   if (!existsSync(join(checkout, "node_modules", "wrangler"))) fail("The npm packages are missing. Type: npm install");
@@ -39,6 +40,12 @@ function rustup(kind, name) {
     fail(`Rust's ${kind} ${name} is missing, and rustup, which would add it, is not on the PATH. See https://rustup.rs`);
   }
   run("rustup", [kind, "add", name]);
+}
+
+/** Python that can make virtual environments, for the tests in tests/python. */
+function needPython() {
+  const canMakeThem = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
+  if (outputOf("python3", ["-c", canMakeThem]) === null) needPackages("Python 3.11 or later with venv", "python3-venv", "brew install python3");
 }
 
 function install(tool) {

@@ -33,7 +33,7 @@ function machine(programs, made = {}) {
 
 function program(path, lines) {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\n${lines}\n`);
+  writeFileSync(path, `#!/bin/sh\n${lines}\n`, { flag: "wx" }); // never through a link to the real one
   chmodSync(path, 0o755);
 }
 
@@ -88,10 +88,26 @@ test("Rust's target for wasm is added, and for the tests its formatter and linte
     [[], ["rustup target add wasm32-unknown-unknown"]],
     [["tests"], ["rustup target add wasm32-unknown-unknown", "rustup component add rustfmt", "rustup component add clippy"]],
   ]) {
-    const bare = machine(["cc"], { ...made, rustup: "" });
+    const bare = machine(["cc"], { ...made, rustup: "", python3: "" });
     assert.equal(setUp(bare, { args }).code, 0);
     assert.deepEqual(bare.calls().filter((call) => call.startsWith("rustup")), calls);
   }
+});
+
+test("Python that cannot make virtual environments is told, or installed where that may be, for the tests alone", () => {
+  const there = [...rust, "cc"];
+  const unasked = setUp(machine(there, { python3: "exit 1" }));
+  assert.deepEqual(unasked, { code: 0, stdout: "", stderr: "" });
+
+  for (const python of [{}, { python3: "exit 1" }]) {
+    const bare = setUp(machine(there, python), { args: ["tests"] });
+    assert.equal(bare.code, 1);
+    assert.match(bare.stderr, isLinux ? /Python .* venv is missing\. .*python3-venv/ : /Python .* venv is missing/);
+  }
+  if (!isLinux || !isRoot) return;
+  const debian = machine(there, { python3: "exit 1", "apt-get": "" });
+  assert.equal(setUp(debian, { args: ["tests"] }).code, 0);
+  assert.match(debian.calls().join("\n"), /apt-get install -y .*\bpython3-venv$/);
 });
 
 test("tools are compiled in the pinned version, beside another one that is there", () => {
