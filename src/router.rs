@@ -7,9 +7,9 @@ use http::header::{ACCEPT, ALLOW, HeaderName};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::{App, Log};
 use crate::crypto::encoding::base64url;
-use crate::crypto::random_bytes;
+use crate::crypto::{Random, random_bytes};
 use crate::endpoints::respond::{self, Refusal};
 use crate::endpoints::{Call, Request, Response, cors};
 use crate::endpoints::{admin, discovery, healthz, introspect, revoke_token, sign_up, token, validate};
@@ -214,12 +214,21 @@ fn issuer(request: &Request, app: &App) -> Result<String, SettingError> {
 }
 
 /// The answer to any request while a setting cannot be used and there is no [`App`].
-pub fn unusable(url: &str, error: &SettingError) -> Response {
+pub fn unusable(
+    method: &str,
+    url: &str,
+    error: &SettingError,
+    random: &dyn Random,
+    log: &dyn Log,
+) -> Response {
     let path = url.split(['?', '#']).next().unwrap_or(url);
-    match path.trim_end_matches('/').ends_with("/validate") {
-        true => validate::unavailable(error),
-        false => pages::error::misconfigured(error),
-    }
+    let (mut response, path) = match path.trim_end_matches('/').ends_with("/validate") {
+        true => (validate::unavailable(error), "/validate"),
+        false => (pages::error::misconfigured(error), ""),
+    };
+    let refusal = Refusal { error: "bad_setting", detail: error.to_string(), is_logged: true };
+    log_refusal(&refusal, method, path, &mut response, random, log);
+    response
 }
 
 /// A page that names the setting, and a line in the log.
@@ -333,28 +342,38 @@ pub fn note_refusal(method: &str, path: &str, response: &mut Response, app: &App
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return;
     }
-    let refusal = response.extensions().get::<Refusal>().filter(|refusal| refusal.is_logged).cloned();
-    let id = match &refusal {
-        Some(_) => base64url(&random_bytes::<12>(&*app.random)),
+    match response.extensions().get::<Refusal>().filter(|refusal| refusal.is_logged).cloned() {
+        Some(refusal) => log_refusal(&refusal, method, path, response, &*app.random, &*app.log),
         None => {
             let unlogged = &mut app.memory.borrow_mut().unlogged;
             *unlogged += 1;
-            format!("unlogged-{unlogged}")
+            respond::set(response, REQUEST_ID, &format!("unlogged-{unlogged}"));
         }
-    };
-    respond::set(response, HeaderName::from_static("x-request-id"), &id);
-    if let Some(refusal) = refusal {
-        app.log.line(json!({
-            "level": if response.status().is_server_error() { "error" } else { "info" },
-            "event": "refused",
-            "request_id": id,
-            "method": method,
-            "path": path,
-            "status": response.status().as_u16(),
-            "error": refusal.error,
-            "detail": refusal.detail,
-        }));
     }
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn log_refusal(
+    refusal: &Refusal,
+    method: &str,
+    path: &str,
+    response: &mut Response,
+    random: &dyn Random,
+    log: &dyn Log,
+) {
+    let id = base64url(&random_bytes::<12>(random));
+    respond::set(response, REQUEST_ID, &id);
+    log.line(json!({
+        "level": if response.status().is_server_error() { "error" } else { "info" },
+        "event": "refused",
+        "request_id": id,
+        "method": method,
+        "path": path,
+        "status": response.status().as_u16(),
+        "error": refusal.error,
+        "detail": refusal.detail,
+    }));
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use worker::{Context, Env, console_log, event};
 
 use crate::app::{App, Clock, Log};
 use crate::crypto::Random;
+use crate::endpoints::Response;
 use crate::memory::Memory;
 use crate::model::time::Timestamp;
 use crate::settings::{SettingError, Settings, Variable};
@@ -49,7 +50,7 @@ async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worke
                 refusal
             }
         },
-        Err(error) => router::unusable(&request.url(), &error),
+        Err(error) => unusable(&request.method(), &request.url(), &error),
     };
     http::write(response)
 }
@@ -58,11 +59,17 @@ async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worke
 /// crate's `#[event(scheduled)]` traps on what is no event, which resets the isolate.
 #[wasm_bindgen]
 pub async fn scheduled(_event: JsValue) {
-    if let Ok(app) = app()
-        && let Err(error) = cron::run(&app).await
-    {
-        app.log.line(json!({"level": "error", "event": "clearing_failed", "detail": error.to_string()}));
+    let failed = match app() {
+        Ok(app) => cron::run(&app).await.err().map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(detail) = failed {
+        WorkerLog.line(json!({"level": "error", "event": "clearing_failed", "detail": detail}));
     }
+}
+
+fn unusable(method: &str, url: &str, error: &SettingError) -> Response {
+    router::unusable(method, url, error, &WorkerRandom, &WorkerLog)
 }
 
 /// The isolate's one [`App`]. Bindings are the same for all requests, so it is made once.
@@ -71,10 +78,7 @@ fn app() -> Result<Rc<App>, SettingError> {
         return Ok(app);
     }
     console_error_panic_hook::set_once();
-    let app = ENV.with(open).inspect_err(|error| {
-        WorkerLog.line(json!({"level": "error", "event": "bad_setting", "detail": error.to_string()}));
-    })?;
-    let app = Rc::new(app);
+    let app = Rc::new(ENV.with(open)?);
     APP.set(Some(app.clone()));
     Ok(app)
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::app;
+use super::{app, unusable};
 use crate::endpoints::validate::{self, Demands};
 use crate::endpoints::{Response, respond};
 use crate::protocol::error::OAuthError;
@@ -20,7 +20,7 @@ pub async fn validate(authorization: JsValue, options: JsValue) -> JsValue {
 async fn answer(authorization: &JsValue, options: &JsValue) -> Response {
     let app = match app() {
         Ok(app) => app,
-        Err(error) => return validate::unavailable(&error),
+        Err(error) => return unusable("RPC", "/validate", &error),
     };
     let mut response = match (read_authorization(authorization), read_options(options)) {
         (Ok(authorization), Ok(demands)) => validate::answer(authorization.as_deref(), &demands, &app).await,

@@ -22,8 +22,18 @@ test("every route answers 503 with a page that names the setting, and not its va
     const page = await response.text();
     assert.match(page, /\bACCESS_TOKEN_EXPIRE_SECONDS\b/);
     assert.doesNotMatch(page, /10 hours/);
+    assertLogged(response.headers.get("X-Request-Id"));
   }
 });
+
+/** The operator's log tells under the id of a refusal which setting it is. */
+function assertLogged(id) {
+  assert.match(id, /^[\w-]{16}$/);
+  const lines = postern.logs().flatMap(({ message }) => message.match(/\{.*\}/) ?? []).map((line) => JSON.parse(line));
+  const { level, error, detail } = lines.find((line) => line.request_id === id);
+  assert.deepEqual([level, error], ["error", "bad_setting"]);
+  assert.match(detail, /\bACCESS_TOKEN_EXPIRE_SECONDS\b/);
+}
 
 test("validation answers 503 in its own shape, the same by HTTP and RPC", async () => {
   const response = await postern.fetch("/validate/", { headers: { Authorization: "Bearer x" } });
@@ -34,11 +44,7 @@ test("validation answers 503 in its own shape, the same by HTTP and RPC", async 
   const { resolved } = await postern.rpc("validate", "Bearer x");
   assert.deepEqual([resolved.status, resolved.body], [503, body]);
   assert.equal(resolved.headers["retry-after"], response.headers.get("Retry-After"));
-});
-
-test("the log names the setting", async () => {
-  await postern.fetch("/");
-  assert.ok(postern.logs().some(({ message }) => /"bad_setting".*ACCESS_TOKEN_EXPIRE_SECONDS/.test(message)));
+  for (const id of [response.headers.get("X-Request-Id"), resolved.headers["x-request-id"]]) assertLogged(id);
 });
 
 test("an origin API answers 503 and lets nobody through", async () => {
@@ -48,6 +54,7 @@ test("an origin API answers 503 and lets nobody through", async () => {
   }
 });
 
-test("the cron event ends well", async () => {
+test("the cron event ends well, and the log tells why nothing was cleared", async () => {
   assert.equal((await postern.scheduled()).outcome, "ok");
+  assert.ok(postern.logs().some(({ message }) => /"clearing_failed".*ACCESS_TOKEN_EXPIRE_SECONDS/.test(message)));
 });

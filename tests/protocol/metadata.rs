@@ -1,6 +1,9 @@
 //! What the server says of itself: metadata (RFC 8414), `/`, and what is said where nothing is.
 
 use http::Method;
+use postern::app::App;
+use postern::router;
+use postern::settings::SettingError;
 use serde_json::{Value, json};
 
 use crate::support::{TestResponse, TestServer, request};
@@ -51,6 +54,27 @@ fn assert_names_issuer(server: &TestServer, response: &TestResponse) {
     assert_eq!((&line["level"], &line["error"]), (&json!("error"), &json!("bad_setting")));
     assert!(line["detail"].as_str().unwrap().contains("ISSUER"));
     assert_eq!(line["request_id"].as_str(), response.header("x-request-id"));
+}
+
+#[test]
+fn while_a_setting_cannot_be_used_each_refusal_has_an_id_and_a_line_in_the_log() {
+    let server = TestServer::new();
+    let error = SettingError { name: "SCOPES", reason: "must be a JSON object".to_owned() };
+    for (url, route) in [
+        ("https://id.example/o/token/", ""),
+        ("https://id.example/validate?scope=read", "/validate"),
+        ("https://id.example/auth/validate/", "/validate"),
+    ] {
+        let App { random, log, .. } = &server.app;
+        let response = TestResponse(router::unusable("POST", url, &error, &**random, &**log));
+        response.assert_status(503);
+        assert!(response.header("x-request-id").is_some());
+        let line = server.log().pop().expect("a log line");
+        assert_eq!(line["request_id"].as_str(), response.header("x-request-id"));
+        assert_eq!((&line["method"], &line["path"]), (&json!("POST"), &json!(route)));
+        assert_eq!((&line["level"], &line["error"]), (&json!("error"), &json!("bad_setting")));
+        assert!(line["detail"].as_str().unwrap().contains("SCOPES"));
+    }
 }
 
 #[test]
