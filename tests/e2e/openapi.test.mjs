@@ -1,0 +1,155 @@
+// docs/openapi.yaml against the server: that it is OpenAPI 3.1, that it has every route and no other, and that what it says is true.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { runPython } from "./python.mjs";
+import { alice, basic, checkout, secrets, startPostern } from "./support.mjs";
+
+const file = `${checkout}/docs/openapi.yaml`;
+const config = `${checkout}/tests/python/schemathesis.toml`;
+const scratch = mkdtempSync(join(tmpdir(), "postern-openapi-"));
+const app = {
+  client_id: "my-app",
+  client_secret: "the-secret-of-my-app",
+  client_type: "confidential",
+  grant_types: ["password", "client_credentials", "refresh_token"],
+  scope: "read write introspection",
+};
+const hashing = { PASSWORD_HASH_MEMORY_KIB: "8", PASSWORD_HASH_ITERATIONS: "1" };
+const noLimits = { SIGN_UP_LIMIT: "0", LOGIN_FAILURE_LIMIT: "0", ADDRESS_FAILURE_LIMIT: "0" };
+let postern, api;
+
+before(async () => {
+  postern = await startPostern({ vars: { ...hashing, ...noLimits } });
+  const { code, output } = await runPython(["-c", "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)", file]);
+  assert.equal(code, 0, output);
+  api = JSON.parse(output);
+});
+after(async () => {
+  await postern?.stop();
+  rmSync(scratch, { recursive: true });
+});
+
+/** The methods of each path in the document. */
+const documented = () =>
+  Object.entries(api.paths).map(([path, item]) => ({
+    path,
+    methods: ["get", "put", "post", "delete", "options", "head", "patch", "trace"].filter((method) => method in item).map((method) => method.toUpperCase()),
+  }));
+
+/** The paths of the document's form that a route of src/router.rs stands for. */
+function pathsOf(route) {
+  const path = route === "/" ? route : route.replace(/\/$/, "");
+  return path.endsWith("/{*}") ? [path.slice(0, -"/{*}".length), path.replace("{*}", "{}")] : [path];
+}
+
+test("it is OpenAPI 3.1", async () => {
+  const { code, output } = await runPython(["-m", "openapi_spec_validator", "--schema", "3.1", file]);
+  assert.equal(code, 0, output);
+});
+
+test("it has the paths of the router, and no others", () => {
+  const [, table] = readFileSync(`${checkout}/src/router.rs`, "utf8").match(/const ROUTES: &\[Route\] = &\[\n(.*?)\n\];/s);
+  const routes = [...table.matchAll(/\broute\(\s*"([^"]+)"/g)].map(([, path]) => path);
+  assert.equal(routes.length, table.match(/\broute\(/g).length);
+  const inDocument = documented().map(({ path }) => path.replace(/\{\w+\}/g, "{}").replace(/(?<=.)\/$/, ""));
+  assert.deepEqual(inDocument.sort(), routes.flatMap(pathsOf).sort());
+});
+
+test("it has the methods that each path allows, and no others", async () => {
+  for (const { path, methods } of documented()) {
+    const response = await postern.fetch(path.replace(/\{\w+\}/g, "x"), { method: "PROPFIND" });
+    if (path === "/validate/") {
+      assert.equal(response.status, 401); // it takes any method
+      continue;
+    }
+    assert.equal(response.status, 405, path);
+    const allowed = response.headers.get("Allow").split(", ").filter((method) => method !== "HEAD"); // wherever GET is
+    assert.deepEqual(methods.sort(), allowed.sort(), path);
+  }
+});
+
+test("schemathesis finds nothing that it does not say, and sees what it says", async (t) => {
+  await postern.createApplication(app);
+  await postern.signUp();
+  const logIn = async (scope) => {
+    const response = await postern.post("/o/token/", { grant_type: "password", ...alice, scope }, basic(app));
+    return response.json();
+  };
+  const [introspecting, reading] = [await logIn(app.scope), await logIn("read")];
+  const good = {
+    ADMIN_TOKEN: secrets.ADMIN_TOKEN,
+    ACCESS_TOKEN: introspecting.access_token,
+    REFRESH_TOKEN_TO_USE_UP: introspecting.refresh_token,
+    REFRESH_TOKEN: reading.refresh_token,
+    SHORT_OF_SCOPE: reading.access_token,
+    CLIENT_ID: app.client_id,
+    CLIENT_SECRET: app.client_secret,
+  };
+  const bad = { ...good, ADMIN_TOKEN: "not-it", ACCESS_TOKEN: "not-it", CLIENT_SECRET: "not-it" };
+  const seen = new Set();
+  const run = async (url, credentials, args) => {
+    const env = { ...process.env, ...credentials, ANSWERED: join(scratch, "answered.json") };
+    const { code, output } = await runPython(["-m", "schemathesis.cli", "--config-file", config, "run", file, "--url", url.origin, "--no-color", ...args], { env });
+    assert.equal(code, 0, output);
+    for (const answer of JSON.parse(readFileSync(env.ANSWERED, "utf8"))) seen.add(answer);
+  };
+  const refused = ["--phases", "examples", "--warnings", "off", "--exclude-checks", "positive_data_acceptance"];
+  const failing = ["--phases", "examples", "--warnings", "off", "--exclude-checks", "positive_data_acceptance,not_a_server_error"];
+
+  // Applications and users do not outlive the operator's run.
+  await t.test("what everybody may ask", () => run(postern.url, good, ["--exclude-tag", "Operator"]));
+  await t.test("with credentials that are wrong", () => run(postern.url, bad, refused));
+  await t.test("what the operator may ask", () => run(postern.url, good, ["--include-tag", "Operator"]));
+
+  await t.test("while the database fails", async () => {
+    for (const table of ["families", "applications", "users"]) await postern.env.DB.prepare(`ALTER TABLE ${table} RENAME TO gone_${table}`).run();
+    await run(postern.url, good, failing);
+  });
+
+  await t.test("while a setting cannot be used", async () => {
+    const unusable = await startPostern({ vars: { ACCESS_TOKEN_EXPIRE_SECONDS: "10 hours" } });
+    try {
+      await run(unusable.url, good, failing);
+    } finally {
+      await unusable.stop();
+    }
+  });
+
+  await t.test("from an address that has tried too often", async () => {
+    const limits = { SIGN_UP_LIMIT: "1/86400", ADDRESS_FAILURE_LIMIT: "1/86400" };
+    const strict = await startPostern({ vars: { ...hashing, ...limits } });
+    const from = { "CF-Connecting-IP": "192.0.2.1" };
+    try {
+      await strict.createApplication(app);
+      assert.equal((await strict.post("/sign_up/", alice, from)).status, 201);
+      const guess = () => strict.post("/o/token/", { grant_type: "client_credentials" }, { ...basic({ ...app, client_secret: "a guess" }), ...from });
+      assert.deepEqual([(await guess()).status, (await guess()).status], [401, 429]);
+      await run(strict.url, good, [...refused, "--header", `CF-Connecting-IP: ${from["CF-Connecting-IP"]}`]);
+    } finally {
+      await strict.stop();
+    }
+  });
+
+  await t.test("what it says was seen, but for what needs a race, or a request that schemathesis does not make", () => {
+    const unseen = answersOf(documented()).filter((answer) => !seen.has(answer) && !/ (409|413)$/.test(answer));
+    assert.deepEqual(unseen.sort(), [
+      "DELETE /admin/api/applications/{client_id} 400", // a path that is not percent-encoded UTF-8, as the others without a body
+      "DELETE /admin/api/users/{username} 400",
+      "GET /.well-known/oauth-authorization-server/{issuer_path} 200", // the issuer of these tests has no path
+      "GET /admin/api/applications/{client_id} 400",
+      "GET /admin/api/users/{username} 400",
+      "GET /o/.well-known/oauth-authorization-server/{issuer_path} 200",
+      "POST /admin/api/users/{username}/logout 400",
+    ]);
+  });
+});
+
+/** Each `METHOD /path status` that these operations may answer. */
+function answersOf(operations) {
+  return operations.flatMap(({ path, methods }) =>
+    methods.flatMap((method) => Object.keys(api.paths[path][method.toLowerCase()].responses).map((status) => `${method} ${path} ${status}`)),
+  );
+}

@@ -1,0 +1,51 @@
+"""For schemathesis: pages are read as text, tokens that are good stand beside the examples, and what was answered is told to
+tests/e2e/openapi.test.mjs."""
+
+import atexit
+import json
+import os
+from base64 import b64encode
+
+import schemathesis
+
+answered = set()
+
+
+@schemathesis.deserializer("text/html")
+def page(context, response):
+    return response.text
+
+
+token, to_use_up, to_introspect, short_of_scope = (
+    os.environ[name] for name in ["ACCESS_TOKEN", "REFRESH_TOKEN_TO_USE_UP", "REFRESH_TOKEN", "SHORT_OF_SCOPE"]
+)
+client = "Basic " + b64encode("{CLIENT_ID}:{CLIENT_SECRET}".format_map(os.environ).encode()).decode()
+CASES = {
+    "token": [({"grant_type": "refresh_token", "refresh_token": to_use_up}, client)],
+    "introspect": [
+        ({"token": token}, client),
+        ({"token": to_introspect}, client),
+        ({"token": token}, f"Bearer {token}"),
+        ({"token": token}, f"Bearer {short_of_scope}"),
+    ],
+}
+
+
+@schemathesis.hook
+def before_add_examples(context, examples):
+    operation = context.operation
+    for body, authorization in CASES.get(operation.definition.raw.get("operationId"), []):
+        form = {"body": body, "media_type": "application/x-www-form-urlencoded"}
+        examples.append(operation.Case(**form, headers={"Authorization": authorization}))
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if response.request.method == case.operation.method.upper():
+        answered.add(f"{case.operation.label} {response.status_code}")
+
+
+@atexit.register
+def tell():
+    with open(os.environ["ANSWERED"], "w") as file:
+        json.dump(sorted(answered), file)
