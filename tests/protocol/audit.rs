@@ -132,6 +132,26 @@ fn locks_are_noted_once_with_whose_and_from_where() {
 }
 
 #[test]
+fn a_lock_is_noted_with_the_first_try_beyond_the_limit_that_of_an_application_too() {
+    let server = TestServer::with(&[("LOGIN_FAILURE_LIMIT", "3/900")]);
+    let app = server.application().grants(&["client_credentials"]);
+    let app = app.set("client_secret", json!("a chosen secret of mine")).create();
+    let before = events(&server).len();
+    let guess = || {
+        app.with_secret(Some("wrong")).client_credentials().assert_error(401, "invalid_client");
+    };
+    for _ in 0..3 {
+        guess();
+    }
+    assert_eq!(events(&server).len(), before);
+    guess();
+    let application = format!("application {}", id_of(&server, "applications"));
+    assert_eq!(last(&server, 1), [event("anybody", "account_locked", &application)]);
+    guess();
+    assert_eq!(events(&server).len(), before + 1);
+}
+
+#[test]
 fn no_application_is_noted_as_locked_that_nobody_can_lock() {
     let server = TestServer::new();
     let (confidential, public) = (server.confidential_application(), server.public_application());
