@@ -152,3 +152,14 @@ fn a_right_secret_is_settled_once_though_the_application_is_changed_meanwhile() 
     assert_eq!(statuses(&server.another_isolate().send_all(requests.into())), [200, 200]);
     assert_eq!(server.db.number("SELECT max(count) FROM attempts"), 4);
 }
+
+#[test]
+fn the_last_try_that_an_address_has_counts_for_the_account() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "5/900"), ("LOGIN_FAILURE_LIMIT", "5/900")]);
+    let app = server.public_application();
+    server.user("alice");
+    for _ in 0..5 {
+        server.send(from(ELSEWHERE, guess(&app, "alice", WRONG))).assert_error(400, "invalid_grant");
+    }
+    app.password("alice", PASSWORD).assert_error(400, "invalid_grant");
+}
