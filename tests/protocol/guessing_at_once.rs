@@ -163,3 +163,25 @@ fn the_last_try_that_an_address_has_counts_for_the_account() {
     }
     app.password("alice", PASSWORD).assert_error(400, "invalid_grant");
 }
+
+#[test]
+fn beyond_its_limit_a_count_stands_still() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    for _ in 0..30 {
+        app.password("nobody", WRONG).assert_error(400, "invalid_grant");
+    }
+    assert_eq!(server.db.number("SELECT count FROM attempts"), 12);
+}
+
+#[test]
+fn a_try_is_counted_once_though_the_application_has_changed() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    let elsewhere = server.another_isolate();
+    app.at(&elsewhere).password("alice", WRONG).assert_error(400, "invalid_grant");
+    let path = format!("applications/{}", app.client_id);
+    server.admin("PATCH", &path, json!({"client_name": "Notes"})).assert_status(200);
+    app.at(&elsewhere).password("alice", WRONG).assert_error(400, "invalid_grant");
+    assert_eq!(server.db.number("SELECT count FROM attempts"), 2);
+}
