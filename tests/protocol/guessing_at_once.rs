@@ -73,6 +73,25 @@ fn the_end_of_a_window_opens_nothing_for_tries_under_way() {
 }
 
 #[test]
+fn a_success_forgives_nothing_of_the_next_window() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    app.password("alice", WRONG);
+    server.advance(899);
+    let (right, wrong) = (guess(&app, "alice", PASSWORD), guess(&app, "alice", WRONG));
+    let next_window = async {
+        take_turns().await;
+        take_turns().await;
+        server.advance(1);
+        router::handle(&wrong, &server.app).await
+    };
+    let (failure, success) = block_on(join(next_window, router::handle(&right, &server.app)));
+    assert_eq!((failure.status().as_u16(), success.status().as_u16()), (400, 200));
+    assert_eq!(server.db.number("SELECT count FROM attempts"), 1);
+}
+
+#[test]
 fn an_address_over_its_limit_counts_against_nobody_else() {
     let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "5/900")]);
     let app = server.public_application();
