@@ -517,6 +517,16 @@ fn what_is_counted_goes_away_even_if_no_cron_ever_runs() {
     }
 }
 
+#[test]
+fn sign_ups_clear_away_what_was_counted_of_others() {
+    let server = TestServer::new();
+    for n in 0..10 {
+        server.send(from(&format!("192.0.2.{n}"), sign_up(&format!("user-{n}")))).assert_status(201);
+        server.advance(3_600);
+        assert_eq!(server.db.number("SELECT count(*) FROM attempts"), 1);
+    }
+}
+
 /// Allows three calls for each key.
 struct Three(Rc<RefCell<Vec<String>>>);
 
