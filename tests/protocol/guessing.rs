@@ -384,6 +384,26 @@ fn wrong_secrets_of_no_application_count_for_the_address() {
 }
 
 #[test]
+fn a_name_longer_than_any_counts_for_the_address() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "1/900")]);
+    let app = server.public_application();
+    let long = "x".repeat(151);
+    server.send(from(HERE, guess(&app, &long, WRONG))).assert_error(400, "invalid_grant");
+    assert_throttled(&server.send(from(HERE, guess(&app, &long, WRONG))), 900);
+}
+
+#[test]
+fn who_proves_their_secret_and_asks_for_too_much_has_not_guessed() {
+    let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "1/900")]);
+    let app = server.confidential_application();
+    for _ in 0..3 {
+        let form = [("grant_type", "client_credentials"), ("scope", "unheard-of")];
+        server.send(from(HERE, app.request("/o/token/", &form))).assert_error(400, "invalid_scope");
+    }
+    assert_eq!(server.db.number("SELECT count(*) FROM attempts"), 0);
+}
+
+#[test]
 fn requests_without_a_secret_are_no_guesses() {
     let server = TestServer::with(&[("ADDRESS_FAILURE_LIMIT", "1/900"), ("LOGIN_FAILURE_LIMIT", "1/900")]);
     let app = server.confidential_application().with_secret(None);

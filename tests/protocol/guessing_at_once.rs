@@ -204,3 +204,15 @@ fn a_try_is_counted_once_though_the_application_has_changed() {
     app.at(&elsewhere).password("alice", WRONG).assert_error(400, "invalid_grant");
     assert_eq!(server.db.number("SELECT count FROM attempts"), 2);
 }
+
+#[test]
+fn a_login_that_is_overtaken_takes_back_one_try() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    server.send(from(HERE, guess(&app, "nobody", WRONG))).assert_error(400, "invalid_grant");
+    // Each makes the first grant: one of them finds that there is one, and tries again.
+    let both = (0..2).map(|_| from(HERE, guess(&app, "alice", PASSWORD))).collect();
+    assert_eq!(statuses(&server.send_all(both)), [200, 200]);
+    assert_eq!(server.db.number("SELECT sum(count) FROM attempts"), 2);
+}
