@@ -41,7 +41,7 @@ fn a_login_in_between_opens_no_more_than_the_limit_for_tries_under_way() {
     server.user("alice");
     let request = |n| match n {
         12 => from(HERE, guess(&app, "alice", PASSWORD)),
-        25 => from(ELSEWHERE, guess(&app, "alice", PASSWORD)),
+        23 => from(ELSEWHERE, guess(&app, "alice", PASSWORD)),
         _ => from(ELSEWHERE, guess(&app, "alice", WRONG)),
     };
     let answered = statuses(&server.send_all((0..30).map(request).collect()));
