@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use postern::store::database::{Database, Outcome, Row, Statement, StoreError, Value};
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
@@ -44,6 +45,9 @@ impl Sqlite {
         ] {
             connection.set_limit(limit, value).expect("a limit");
         }
+        connection.set_prepared_statement_cache_capacity(128);
+        // Else what is bound would have each statement planned anew.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("stable plans");
         Self {
             connection: RefCell::new(connection),
             planned: RefCell::default(),
@@ -105,6 +109,40 @@ impl Sqlite {
         dump
     }
 
+    /// Runs one statement.
+    pub fn run(&self, statement: &Statement) -> Result<Outcome, StoreError> {
+        self.check_plan(statement);
+        run(&self.connection.borrow(), statement)
+    }
+
+    /// Runs all statements or none: in a savepoint, since the whole may be one that is taken back.
+    pub fn batch(&self, statements: &[Statement]) -> Result<Vec<Outcome>, StoreError> {
+        statements.iter().for_each(|statement| self.check_plan(statement));
+        self.control("SAVEPOINT batch");
+        let connection = self.connection.borrow();
+        let outcomes: Result<Vec<_>, _> =
+            statements.iter().map(|statement| run(&connection, statement)).collect();
+        drop(connection);
+        if outcomes.is_err() {
+            self.control("ROLLBACK TO batch");
+        }
+        self.control("RELEASE batch");
+        outcomes
+    }
+
+    /// Lets `play` do what it likes, and takes all of it back.
+    pub fn take_back(&self, play: impl FnOnce()) {
+        self.control("SAVEPOINT played");
+        play();
+        self.control("ROLLBACK TO played");
+        self.control("RELEASE played");
+    }
+
+    fn control(&self, sql: &str) {
+        let connection = self.connection.borrow();
+        connection.prepare_cached(sql).and_then(|mut sql| sql.execute([])).expect("a savepoint");
+    }
+
     fn enter(&self) -> Result<(), StoreError> {
         self.round_trips.set(self.round_trips.get() + 1);
         if self.is_down.get() { Err(StoreError("the database is down".to_owned())) } else { Ok(()) }
@@ -158,8 +196,7 @@ impl Database for Shared {
     async fn run(&self, statement: Statement) -> Result<Outcome, StoreError> {
         take_turns().await;
         self.0.enter()?;
-        self.0.check_plan(&statement);
-        let outcome = run(&self.0.connection.borrow(), &statement)?;
+        let outcome = self.0.run(&statement)?;
         self.0.note_written(std::slice::from_ref(&outcome));
         Ok(outcome)
     }
@@ -167,12 +204,7 @@ impl Database for Shared {
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, StoreError> {
         take_turns().await;
         self.0.enter()?;
-        statements.iter().for_each(|statement| self.0.check_plan(statement));
-        let mut connection = self.0.connection.borrow_mut();
-        let transaction = connection.transaction().map_err(failed)?;
-        let outcomes =
-            statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<Vec<_>, _>>()?;
-        transaction.commit().map_err(failed)?;
+        let outcomes = self.0.batch(&statements)?;
         self.0.note_written(&outcomes);
         if self.0.loses_answers.get() {
             return Err(StoreError("the answer was lost".to_owned()));
@@ -182,7 +214,7 @@ impl Database for Shared {
 }
 
 fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, StoreError> {
-    let mut prepared = connection.prepare(statement.sql).map_err(failed)?;
+    let mut prepared = connection.prepare_cached(statement.sql).map_err(failed)?;
     let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let values = statement.values.iter().map(|value| match value {
         Value::Null => rusqlite::types::Value::Null,
