@@ -116,21 +116,26 @@ pub fn put_later(token: &AccessToken, record: &TokenRecord, now: Timestamp, app:
     app.hot.put_later(&record_key(token), &stored, record.exp.remaining(now));
 }
 
+/// Unless this isolate has refused the token while it was being asked about: what was found is older then.
 fn accept(token: &AccessToken, record: TokenRecord, now: Timestamp, app: &App) -> Found {
+    let digest = token.digest();
+    let mut memory = app.memory.borrow_mut();
+    if let Some(Verdict::Refused(reason)) = memory.verdicts.get(&digest) {
+        return Found::Refused(reason);
+    }
     let record = Rc::new(record);
     let remembered = app.settings.validation_cache;
     if remembered.seconds() > 0 {
         let verdict = Verdict::Good { record: record.clone(), until: now + remembered };
-        app.memory.borrow_mut().verdicts.insert(token.digest(), verdict);
+        memory.verdicts.insert(digest, verdict);
     }
     Found::Good(record)
 }
 
-/// A token that was refused is never good again, so this is remembered without an end.
+/// A token that was refused is never good again, so this is remembered without an end, and whatever the setting: KV may
+/// still show it to be good.
 fn refuse(token: &AccessToken, reason: &'static str, app: &App) -> Found {
-    if app.settings.validation_cache.seconds() > 0 {
-        app.memory.borrow_mut().verdicts.insert(token.digest(), Verdict::Refused(reason));
-    }
+    app.memory.borrow_mut().verdicts.insert(token.digest(), Verdict::Refused(reason));
     Found::Refused(reason)
 }
 

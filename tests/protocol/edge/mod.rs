@@ -1,6 +1,8 @@
 //! How fast a revocation bites where KV lags behind: several places with several isolates each, random schedules, random
 //! delays, losses and failures. A failing seed is named: `EDGE_SEED=… cargo test --test protocol edge` runs it alone.
 
+mod found;
+
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;

@@ -1,0 +1,85 @@
+//! What the simulated edge has found, as tests of their own.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use futures_executor::block_on;
+use futures_util::future::join;
+use http::Method;
+use postern::app::{HotError, HotTokens};
+use postern::model::time::Lifetime;
+use postern::router;
+
+use crate::support::sqlite::take_turns;
+use crate::support::{TestResponse, TestServer, hot, request};
+
+/// KV that has read, and takes its time to say so.
+struct SlowRead {
+    kv: hot::Shared,
+    may_answer: Rc<Cell<bool>>,
+}
+
+#[async_trait(?Send)]
+impl HotTokens for SlowRead {
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, HotError> {
+        let values = self.kv.get_many(keys).await;
+        while !self.may_answer.get() {
+            take_turns().await;
+        }
+        values
+    }
+
+    async fn put(&self, key: &str, value: &str, lifetime: Lifetime) -> Result<(), HotError> {
+        self.kv.put(key, value, lifetime).await
+    }
+
+    fn put_later(&self, key: &str, value: &str, lifetime: Lifetime) {
+        self.kv.put_later(key, value, lifetime);
+    }
+}
+
+#[test]
+fn what_kv_said_before_a_refusal_does_not_undo_it() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let token = app.log_in("alice").access_token;
+    let may_answer = Rc::new(Cell::new(false));
+    let kv = hot::Shared(server.kv.clone());
+    let elsewhere = server.another_isolate_over(Box::new(SlowRead { kv, may_answer: may_answer.clone() }));
+    let revoke = app.request("/o/revoke_token/", &[("token", &token)]);
+    let bearer = format!("Bearer {token}");
+    let ask = request(Method::GET, "/validate/", &[("authorization", &bearer)], "");
+    let ask_fresh = request(Method::GET, "/validate/?fresh=1", &[("authorization", &bearer)], "");
+    let meanwhile = async {
+        take_turns().await;
+        take_turns().await;
+        let revoked = TestResponse(router::handle(&revoke, &server.app).await);
+        revoked.assert_status(200);
+        let refused = TestResponse(router::handle(&ask_fresh, &elsewhere.app).await);
+        refused.assert_bearer_error(401, "invalid_token");
+        may_answer.set(true);
+    };
+    let (overtaken, ()) = block_on(join(router::handle(&ask, &elsewhere.app), meanwhile));
+    TestResponse(overtaken).assert_bearer_error(401, "invalid_token");
+    elsewhere.validate(&token).assert_bearer_error(401, "invalid_token");
+}
+
+#[test]
+fn a_refusal_is_remembered_where_verdicts_are_not_cached() {
+    let server = TestServer::with(&[("VALIDATION_CACHE_SECONDS", "0")]);
+    let app = server.public_application();
+    server.user("alice");
+    let token = app.log_in("alice").access_token;
+    let as_shown_elsewhere = server.kv.entries();
+    app.revoke(&token).assert_status(200);
+    server.kv.clear();
+    for (key, entry) in as_shown_elsewhere {
+        server.kv.replace(&key, &entry.value);
+    }
+    let elsewhere = server.another_isolate();
+    elsewhere.validate(&token).assert_status(200);
+    elsewhere.validate_with(&token, "fresh=1", &[]).assert_bearer_error(401, "invalid_token");
+    elsewhere.validate(&token).assert_bearer_error(401, "invalid_token");
+}
