@@ -51,7 +51,8 @@ async fn end(holder: &Holder, client: &AuthenticatedClient, call: &Call<'_>) -> 
     if !ended.caller_is_current {
         return Err(GrantError::StaleApplication);
     }
-    if ended.is_ended {
+    // Also where it is gone: what ended it before it was cleared away may have failed to tell KV.
+    if ended.is_over {
         revoke::mark_family(&holder.family, app).await.map_err(OAuthError::from)?;
     }
     Ok(())

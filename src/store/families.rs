@@ -234,8 +234,8 @@ fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement
 /// What came of ending a family on behalf of an application.
 #[derive(Debug)]
 pub struct Ended {
-    /// The family is one of the caller's, and has ended: now or before.
-    pub is_ended: bool,
+    /// The family has ended, now or before, or is gone.
+    pub is_over: bool,
     /// The caller is still in the revision that the isolate remembers; if not, nothing was changed.
     pub caller_is_current: bool,
 }
@@ -258,15 +258,11 @@ pub async fn end_for(
     .bind(now + keep)
     .bind(&caller.id)
     .bind(&caller.revision);
-    let ended = Statement::new(
-        "SELECT 1 FROM families WHERE id = ?1 AND application_id = ?2 AND ended_at IS NOT NULL",
-    )
-    .bind(family)
-    .bind(&caller.id);
+    let live = Statement::new("SELECT 1 FROM families WHERE id = ?1 AND ended_at IS NULL").bind(family);
     let outcomes =
-        db.batch(vec![update, audit_events::note(event, now), ended, revision_of(&caller.id)]).await?;
+        db.batch(vec![update, audit_events::note(event, now), live, revision_of(&caller.id)]).await?;
     Ok(Ended {
-        is_ended: outcome(&outcomes, 2)?.first().is_some(),
+        is_over: outcome(&outcomes, 2)?.first().is_none(),
         caller_is_current: is_current(caller, outcomes.last())?,
     })
 }

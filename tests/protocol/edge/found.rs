@@ -10,6 +10,7 @@ use http::Method;
 use postern::app::{HotError, HotTokens};
 use postern::model::time::Lifetime;
 use postern::router;
+use serde_json::Value;
 
 use crate::support::sqlite::take_turns;
 use crate::support::{TestResponse, TestServer, hot, request};
@@ -82,4 +83,20 @@ fn a_refusal_is_remembered_where_verdicts_are_not_cached() {
     elsewhere.validate(&token).assert_status(200);
     elsewhere.validate_with(&token, "fresh=1", &[]).assert_bearer_error(401, "invalid_token");
     elsewhere.validate(&token).assert_bearer_error(401, "invalid_token");
+}
+
+#[test]
+fn a_session_that_was_cleared_away_is_marked_when_it_is_revoked() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let token = app.log_in("alice").access_token;
+    server.kv.is_down.set(true);
+    server.admin("POST", "users/alice/logout", Value::Null).assert_error(503, "temporarily_unavailable");
+    server.kv.is_down.set(false);
+    server.admin("POST", "cleartokens", Value::Null).assert_status(200);
+    assert_eq!(server.db.number("SELECT count(*) FROM families"), 0);
+    server.another_isolate().validate(&token).assert_status(200);
+    app.revoke(&token).assert_status(200);
+    server.another_isolate().validate(&token).assert_bearer_error(401, "invalid_token");
 }
