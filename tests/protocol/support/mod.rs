@@ -87,6 +87,11 @@ impl TestServer {
         Self::isolate(self.settings.clone(), db, kv, hot, self.clock.clone(), self.isolates.clone())
     }
 
+    /// What is random from here on depends on `seed` alone.
+    pub fn reseed(&self, seed: u64) {
+        self.isolates.set(seed);
+    }
+
     fn isolate(
         settings: Vec<(String, String)>,
         db: Rc<Sqlite>,
