@@ -10,7 +10,7 @@ import { findTool, wasmBindgen, workerBuild } from "./cargo-tools.mjs";
 import { checkout, fail, outputOf, run } from "./run.mjs";
 
 const everyInput = [".cargo/config.toml", "scripts/build.mjs"];
-const server = { crate: "", inputs: ["src", "Cargo.toml", "Cargo.lock", "schema.sql"] };
+const server = { crate: "", inputs: ["src", "build.rs", "Cargo.toml", "Cargo.lock", "schema.sql"] };
 const benchWorker = {
   crate: "bench/worker",
   inputs: ["bench/worker/src", "bench/worker/Cargo.toml", "bench/worker/Cargo.lock"],

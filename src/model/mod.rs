@@ -10,5 +10,6 @@ pub mod limit;
 pub mod password;
 pub mod scope;
 pub mod time;
+pub mod unicode;
 pub mod user;
 pub mod username;

@@ -1,7 +1,6 @@
 //! Usernames, and the key by which two that look alike are the same.
 
-use caseless::Caseless;
-use unicode_normalization::UnicodeNormalization;
+use super::unicode::{caseless_key, nfkc};
 
 /// In characters.
 pub const LONGEST: usize = 150;
@@ -24,7 +23,7 @@ impl Username {
         }
         let is_visible = |c: char| c.is_alphanumeric() && !INVISIBLE.contains(&c);
         let is_plain = |text: &str| text.chars().all(|c| is_visible(c) || "@.+-_".contains(c));
-        if text.is_empty() || !is_plain(text) || !is_plain(&text.nfkc().collect::<String>()) {
+        if text.is_empty() || !is_plain(text) || !is_plain(&nfkc(text)) {
             return Err("Use letters, digits and @ . + - _ only.");
         }
         if matches!(text, "." | "..") {
@@ -44,7 +43,7 @@ impl Username {
 
 /// NFKC and case-folded (Unicode's compatibility caseless matching, D146): what is compared.
 pub fn key(text: &str) -> String {
-    text.nfkd().default_case_fold().nfkd().default_case_fold().nfkc().collect()
+    caseless_key(text)
 }
 
 #[cfg(test)]
