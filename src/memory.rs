@@ -4,24 +4,27 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
 
+use crate::crypto::keys::TokenMac;
 use crate::model::application::Application;
-use crate::model::family::TokenDigest;
 use crate::model::id::ApplicationId;
 use crate::model::time::{Lifetime, Timestamp};
-use crate::tokens::record::TokenRecord;
+use crate::tokens::record::{Mark, Marks, TokenRecord, marks_of};
+use crate::tokens::token::AccessToken;
 
 /// How long an application, or the answer to a preflight, is believed without asking the database.
 const BELIEVED: Lifetime = Lifetime(10);
 
 pub struct Memory {
     /// What was found of tokens that bear our MAC.
-    pub verdicts: Bounded<TokenDigest, Verdict>,
-    /// What this isolate itself has ended, by KV key: KV may not show it yet.
-    pub marks: Bounded<String, String>,
+    pub verdicts: Bounded<TokenMac, Verdict>,
+    /// What this isolate itself has ended: KV may not show it yet.
+    marks: Bounded<Mark, i64>,
     /// Those of them that KV has been seen to store.
-    pub stored_marks: Bounded<String, String>,
-    /// What refreshes here have replaced, by KV key: apart, so that refreshing cannot crowd out what was ended.
-    pub replaced: Bounded<String, String>,
+    pub stored_marks: Bounded<Mark, i64>,
+    /// What refreshes here have replaced: apart, so that refreshing cannot crowd out what was ended.
+    replaced: Bounded<Mark, i64>,
+    /// How many marks this isolate has made.
+    marked: u64,
     /// What has been tried too often, by its keyed digest, and until when.
     pub over_limit: Bounded<String, Timestamp>,
     /// What did not answer when it was last asked, and until when that is believed.
@@ -40,6 +43,8 @@ pub enum Verdict {
     Good {
         record: Rc<TokenRecord>,
         until: Timestamp,
+        /// [`Memory::marked`] when none of the isolate's own marks was about it.
+        unmarked_at: Option<u64>,
     },
     /// And never good again: why, for the operator's log.
     Refused(&'static str),
@@ -57,6 +62,7 @@ impl Default for Memory {
             marks: Bounded::new(10_000),
             stored_marks: Bounded::new(10_000),
             replaced: Bounded::new(10_000),
+            marked: 0,
             over_limit: Bounded::new(10_000),
             health: None,
             unlogged: 0,
@@ -68,6 +74,39 @@ impl Default for Memory {
 }
 
 impl Memory {
+    /// Notes what this isolate has ended or replaced.
+    pub fn mark(&mut self, mark: Mark, value: i64) {
+        self.marked += 1;
+        match mark {
+            Mark::Replaced(_) => self.replaced.insert(mark, value),
+            _ => self.marks.insert(mark, value),
+        }
+    }
+
+    /// How often this isolate has marked anything: as long as it stays the same, so do its marks.
+    pub fn marked(&self) -> u64 {
+        self.marked
+    }
+
+    /// The marks that this isolate has made of what a token hangs on.
+    pub fn own_marks(&self, token: &AccessToken) -> Marks {
+        let mut own = Marks::default();
+        if !self.marks.is_empty() {
+            for mark in marks_of(token.holder()) {
+                if let Some(&value) = self.marks.get(&mark) {
+                    own.add(&mark, value);
+                }
+            }
+        }
+        if !self.replaced.is_empty() {
+            let mark = Mark::Replaced(token.digest());
+            if let Some(&value) = self.replaced.get(&mark) {
+                own.add(&mark, value);
+            }
+        }
+        own
+    }
+
     pub fn application(&self, client_id: &str, now: Timestamp) -> Option<Rc<Application>> {
         self.applications.get(client_id).filter(|known| known.until > now).map(|known| known.value.clone())
     }
@@ -117,6 +156,13 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    pub fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
+    }
+
     pub fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.half && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
@@ -145,6 +191,9 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::keys::KeyRing;
+    use crate::model::family::TokenDigest;
+    use crate::model::id::FamilyId;
 
     #[test]
     fn a_bounded_map_keeps_the_youngest_half_at_least() {
@@ -165,12 +214,14 @@ mod tests {
     #[test]
     fn an_isolate_remembers_at_most_ten_thousand_of_each() {
         let mut memory = Memory::default();
+        let keys = KeyRing::parse(&"A".repeat(43)).unwrap();
         for n in 0..30_000_u32 {
             let text = n.to_string();
-            memory.verdicts.insert(TokenDigest::of(&text), Verdict::Refused("a test"));
-            memory.marks.insert(text.clone(), String::new());
-            memory.stored_marks.insert(text.clone(), String::new());
-            memory.replaced.insert(text.clone(), String::new());
+            let family = Mark::Family(FamilyId::from_bytes(&u128::from(n).to_be_bytes()).unwrap());
+            memory.verdicts.insert(keys.first().mac("", text.as_bytes()), Verdict::Refused("a test"));
+            memory.mark(family, 1);
+            memory.mark(Mark::Replaced(TokenDigest::of(&text)), 1);
+            memory.stored_marks.insert(family, 1);
             memory.over_limit.insert(text.clone(), Timestamp(0));
             memory.remember_origin(&text, true, Timestamp(0));
         }

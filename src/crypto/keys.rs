@@ -31,6 +31,11 @@ pub struct Keys {
     attempt: HmacSha256,
 }
 
+/// The MAC of a token. The token carries the first bytes of it; the whole names the token in an isolate's memory, and
+/// saves hashing it once more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenMac([u8; 32]);
+
 impl KeyRing {
     /// Reads `id:base64url(32 bytes)[,…]`; a bare value has the id 0.
     ///
@@ -88,19 +93,9 @@ impl Keys {
         self.id
     }
 
-    /// The MAC that ends a token: it covers the prefix and everything before it.
-    pub fn mac(&self, prefix: &str, body: &[u8]) -> [u8; MAC_LENGTH] {
-        let full = finish(&self.mac, &[prefix.as_bytes(), body]);
-        let mut mac = [0; MAC_LENGTH];
-        for (to, from) in mac.iter_mut().zip(full) {
-            *to = from;
-        }
-        mac
-    }
-
-    /// True if `mac` is ours, in constant time.
-    pub fn verify_mac(&self, prefix: &str, body: &[u8], mac: &[u8]) -> bool {
-        secret::same_bytes(&self.mac(prefix, body), mac)
+    /// The MAC of a token: it covers the prefix and everything before it.
+    pub fn mac(&self, prefix: &str, body: &[u8]) -> TokenMac {
+        TokenMac(finish(&self.mac, &[prefix.as_bytes(), body]))
     }
 
     /// The secret of a rotated token: what the presented refresh token and the rotation's nonce lead to, and nothing else.
@@ -123,6 +118,18 @@ impl Keys {
     pub fn memory_digest(&self, salt: &str, secret: &str) -> [u8; 32] {
         let length = (salt.len() as u64).to_be_bytes();
         finish(&self.memory, &[&length, salt.as_bytes(), secret.as_bytes()])
+    }
+}
+
+impl TokenMac {
+    /// The part that ends the token.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.get(..MAC_LENGTH).unwrap_or(&self.0)
+    }
+
+    /// True if a token with this MAC ends in `bytes`; in constant time.
+    pub fn ends_in(&self, bytes: &[u8]) -> bool {
+        secret::same_bytes(self.as_bytes(), bytes)
     }
 }
 
@@ -181,9 +188,12 @@ mod tests {
         assert_ne!(base, keys.derive("token", b"nonce2", "kind"));
         assert_ne!(base, keys.derive("token", b"nonce", "other"));
         assert_ne!(base, Keys::parse(OTHER).unwrap().derive("token", b"nonce", "kind"));
-        assert!(keys.verify_mac("p", b"body", &keys.mac("p", b"body")));
-        assert!(!keys.verify_mac("q", b"body", &keys.mac("p", b"body")));
-        assert!(!keys.verify_mac("p", b"body", &[]));
+        let mac = keys.mac("p", b"body");
+        assert!(mac.ends_in(keys.mac("p", b"body").as_bytes()));
+        assert!(!mac.ends_in(keys.mac("q", b"body").as_bytes()));
+        assert!(!mac.ends_in(keys.mac("p", b"bodx").as_bytes()));
+        assert!(!mac.ends_in(&[]));
+        assert_eq!(mac.as_bytes().len(), MAC_LENGTH);
     }
 
     #[test]

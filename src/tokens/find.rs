@@ -1,8 +1,9 @@
 //! Finding out whether an access token is good: isolate → KV → D1. Each layer is bounded in size and time.
 
+use std::iter;
 use std::rc::Rc;
 
-use super::record::{Judgement, Marks, TokenRecord, mark_keys, record_key};
+use super::record::{Judgement, Mark, Marks, TokenRecord, marks_of, record_key};
 use super::token::AccessToken;
 use crate::app::App;
 use crate::memory::Verdict;
@@ -37,30 +38,44 @@ pub async fn find(token: &AccessToken, fresh: bool, now: Timestamp, app: &App) -
 
 fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
     let memory = app.memory.borrow();
-    match memory.verdicts.get(&token.digest())? {
-        Verdict::Refused(reason) => Some(Found::Refused(reason)),
-        Verdict::Good { until, .. } if *until <= now => None,
-        Verdict::Good { record, .. } if record.exp <= now => Some(Found::Refused("the token has expired")),
-        Verdict::Good { record, .. } if memory.marks.is_empty() && memory.replaced.is_empty() => {
-            Some(Found::Good(record.clone()))
+    let record = match memory.verdicts.get(token.mac())? {
+        Verdict::Refused(reason) => return Some(Found::Refused(reason)),
+        Verdict::Good { until, .. } if *until <= now => return None,
+        Verdict::Good { record, .. } if record.exp <= now => {
+            return Some(Found::Refused("the token has expired"));
         }
-        Verdict::Good { record, .. } => {
-            let record = TokenRecord::clone(record);
-            drop(memory);
-            match own_marks(token, app).judge(Some(record), app.settings.access_token_lifetime, now) {
-                Judgement::Good(record) => Some(Found::Good(Rc::new(record))),
-                Judgement::Refused(reason) => Some(refuse(token, reason, app)),
-                Judgement::Unsure => None,
-            }
+        Verdict::Good { record, unmarked_at, .. } if *unmarked_at == Some(memory.marked()) => {
+            return Some(Found::Good(record.clone()));
         }
+        Verdict::Good { record, .. } => record.clone(),
+    };
+    let marks = memory.own_marks(token);
+    drop(memory);
+    if marks == Marks::default() {
+        note_unmarked(token, app);
+        return Some(Found::Good(record));
+    }
+    match marks.judge(Some(TokenRecord::clone(&record)), app.settings.access_token_lifetime, now) {
+        Judgement::Good(record) => Some(Found::Good(Rc::new(record))),
+        Judgement::Refused(reason) => Some(refuse(token, reason, app)),
+        Judgement::Unsure => None,
+    }
+}
+
+/// None of the isolate's own marks is about the token: that need not be looked up again until there is another one.
+fn note_unmarked(token: &AccessToken, app: &App) {
+    let mut memory = app.memory.borrow_mut();
+    let marked = memory.marked();
+    if let Some(Verdict::Good { unmarked_at, .. }) = memory.verdicts.get_mut(token.mac()) {
+        *unmarked_at = Some(marked);
     }
 }
 
 /// One bulk read of the record and of all marks. KV failing is a miss.
 async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
-    let marks = mark_keys(token);
-    let mut keys = vec![record_key(token)];
-    keys.extend_from_slice(&marks);
+    let marks = || iter::once(Mark::Replaced(token.digest())).chain(marks_of(token.holder()));
+    let keys: Vec<String> =
+        iter::once(record_key(token)).chain(marks().map(|mark| mark.to_string())).collect();
     let values = match app.hot.get_many(&keys).await {
         Ok(values) => values,
         Err(error) => {
@@ -70,7 +85,8 @@ async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option
     };
     let (record, values) = values.split_first()?;
     let record = record.as_deref().and_then(|text| TokenRecord::from_stored(text, token, &app.settings.keys));
-    let marks = Marks::read(&marks, values.iter().map(Option::as_deref)).and(own_marks(token, app));
+    let marks = Marks::read(marks().zip(values.iter().map(Option::as_deref)));
+    let marks = marks.and(app.memory.borrow().own_marks(token));
     match marks.judge(record, app.settings.access_token_lifetime, now) {
         Judgement::Good(record) => Some(accept(token, record, now, app)),
         Judgement::Refused(reason) => Some(refuse(token, reason, app)),
@@ -118,16 +134,15 @@ pub fn put_later(token: &AccessToken, record: &TokenRecord, now: Timestamp, app:
 
 /// Unless this isolate has refused the token while it was being asked about: what was found is older then.
 fn accept(token: &AccessToken, record: TokenRecord, now: Timestamp, app: &App) -> Found {
-    let digest = token.digest();
     let mut memory = app.memory.borrow_mut();
-    if let Some(Verdict::Refused(reason)) = memory.verdicts.get(&digest) {
+    if let Some(Verdict::Refused(reason)) = memory.verdicts.get(token.mac()) {
         return Found::Refused(reason);
     }
     let record = Rc::new(record);
     let remembered = app.settings.validation_cache;
     if remembered.seconds() > 0 {
-        let verdict = Verdict::Good { record: record.clone(), until: now + remembered };
-        memory.verdicts.insert(digest, verdict);
+        let verdict = Verdict::Good { record: record.clone(), until: now + remembered, unmarked_at: None };
+        memory.verdicts.insert(*token.mac(), verdict);
     }
     Found::Good(record)
 }
@@ -135,14 +150,6 @@ fn accept(token: &AccessToken, record: TokenRecord, now: Timestamp, app: &App) -
 /// A token that was refused is never good again, so this is remembered without an end, and whatever the setting: KV may
 /// still show it to be good.
 fn refuse(token: &AccessToken, reason: &'static str, app: &App) -> Found {
-    app.memory.borrow_mut().verdicts.insert(token.digest(), Verdict::Refused(reason));
+    app.memory.borrow_mut().verdicts.insert(*token.mac(), Verdict::Refused(reason));
     Found::Refused(reason)
-}
-
-/// What this isolate itself has ended: KV may not show it yet.
-fn own_marks(token: &AccessToken, app: &App) -> Marks {
-    let memory = app.memory.borrow();
-    let keys = mark_keys(token);
-    let find = |key: &String| memory.marks.get(key).or_else(|| memory.replaced.get(key)).map(String::as_str);
-    Marks::read(&keys, keys.iter().map(find))
 }

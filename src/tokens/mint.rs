@@ -1,7 +1,7 @@
 //! Minting: the first tokens of a family, and the pair that a refresh leads to.
 
 use super::find;
-use super::record::TokenRecord;
+use super::record::{Mark, TokenRecord};
 use super::revoke::mark_lifetime;
 use super::token::{AccessToken, Holder, RefreshToken};
 use crate::app::App;
@@ -129,10 +129,9 @@ pub fn announce_refresh(
     let grace_ends = family.access.issued_at + app.settings.refresh_token_grace;
     match family.previous_access.as_ref().filter(|replaced| replaced.expires_at >= grace_ends) {
         Some(replaced) => {
-            let key = format!("r:{}", replaced.digest);
-            let until = replaced.expires_at.0.to_string();
-            app.hot.put_later(&key, &until, mark_lifetime(app));
-            app.memory.borrow_mut().replaced.insert(key, until);
+            let (mark, until) = (Mark::Replaced(replaced.digest), replaced.expires_at.0);
+            app.hot.put_later(&mark.to_string(), &until.to_string(), mark_lifetime(app));
+            app.memory.borrow_mut().mark(mark, until);
         }
         None => {
             let record = TokenRecord::new(family, live, &family.access);

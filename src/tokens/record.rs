@@ -4,6 +4,8 @@
 //! and `g:<grant>` have ended; `u:<user>` and `a:<application>` → their token epoch; `r:<digest>` → until when a token
 //! that a refresh replaced stays good. A late write-back of a record cannot undo a mark: their keys differ.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::token::{AccessToken, Holder};
@@ -11,7 +13,8 @@ use crate::crypto::encoding::{base64url, from_base64url};
 use crate::crypto::keys::{KeyRing, Keys};
 use crate::crypto::secret::same_bytes;
 use crate::model::application::Application;
-use crate::model::family::{Family, IssuedToken, Live};
+use crate::model::family::{Family, IssuedToken, Live, TokenDigest};
+use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 use crate::model::time::{Lifetime, Timestamp};
 
 /// All that validation needs of a good token.
@@ -36,6 +39,16 @@ pub struct RecordUser {
     pub username: String,
     pub user_epoch: i64,
     pub grant: String,
+}
+
+/// What a mark is about; as text, its key in KV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mark {
+    Replaced(TokenDigest),
+    Family(FamilyId),
+    Application(ApplicationId),
+    Grant(GrantId),
+    User(UserId),
 }
 
 /// What the marks say that belong to a token.
@@ -127,41 +140,47 @@ pub fn record_key(token: &AccessToken) -> String {
     format!("t:{}", token.digest())
 }
 
-/// The keys of all marks that could contradict a token's record, in the order of [`Marks::read`].
-pub fn mark_keys(token: &AccessToken) -> Vec<String> {
-    let holder = token.holder();
-    let mut keys = vec![
-        format!("r:{}", token.digest()),
-        format!("f:{}", holder.family),
-        format!("a:{}", holder.application),
-    ];
-    if let Some((user, grant)) = &holder.user {
-        keys.push(format!("g:{grant}"));
-        keys.push(format!("u:{user}"));
+/// The marks of what a token hangs on, other than that it was replaced itself.
+pub fn marks_of(holder: &Holder) -> impl Iterator<Item = Mark> {
+    let of_all = [Mark::Family(holder.family), Mark::Application(holder.application)];
+    let of_user = holder.user.map(|(user, grant)| [Mark::Grant(grant), Mark::User(user)]);
+    of_all.into_iter().chain(of_user.into_iter().flatten())
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replaced(digest) => write!(f, "r:{digest}"),
+            Self::Family(family) => write!(f, "f:{family}"),
+            Self::Application(application) => write!(f, "a:{application}"),
+            Self::Grant(grant) => write!(f, "g:{grant}"),
+            Self::User(user) => write!(f, "u:{user}"),
+        }
     }
-    keys
 }
 
 impl Marks {
-    /// Reads the values under [`mark_keys`].
-    pub fn read<'a>(keys: &[String], values: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut marks = Self::default();
-        for (key, value) in keys.iter().zip(values) {
-            let Some(value) = value else { continue };
-            let Ok(number) = value.parse() else {
-                marks.unreadable = true;
-                continue;
-            };
-            match key.get(..2) {
-                Some("r:") => marks.replaced_until = Some(Timestamp(number)),
-                Some("f:") => marks.ended = Some("the family has ended"),
-                Some("g:") => marks.ended = Some("the grant has ended"),
-                Some("a:") => marks.application_epoch = Some(number),
-                Some("u:") => marks.user_epoch = Some(number),
-                _ => {}
+    /// Reads what KV holds under the marks' keys.
+    pub fn read<'a>(marks: impl IntoIterator<Item = (Mark, Option<&'a str>)>) -> Self {
+        let mut read = Self::default();
+        for (mark, value) in marks {
+            match value.map(str::parse) {
+                None => {}
+                Some(Ok(value)) => read.add(&mark, value),
+                Some(Err(_)) => read.unreadable = true,
             }
         }
-        marks
+        read
+    }
+
+    pub fn add(&mut self, mark: &Mark, value: i64) {
+        match mark {
+            Mark::Replaced(_) => self.replaced_until = Some(Timestamp(value)),
+            Mark::Family(_) => self.ended = Some("the family has ended"),
+            Mark::Grant(_) => self.ended = Some("the grant has ended"),
+            Mark::Application(_) => self.application_epoch = Some(value),
+            Mark::User(_) => self.user_epoch = Some(value),
+        }
     }
 
     /// Both together: what either of them has seen.
@@ -213,7 +232,6 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::{ApplicationId, FamilyId};
 
     fn record() -> TokenRecord {
         TokenRecord {
@@ -233,29 +251,52 @@ mod tests {
         }
     }
 
-    fn judge(key: &str, value: &str, now: i64) -> Judgement {
-        let marks = Marks::read(&[key.to_owned()], [Some(value)].into_iter());
+    fn marks() -> [Mark; 4] {
+        let user = UserId::from_bytes(&[3; 12]).unwrap();
+        let holder = Holder {
+            family: FamilyId::from_bytes(&[1; 16]).unwrap(),
+            application: ApplicationId::from_bytes(&[2; 12]).unwrap(),
+            user: Some((user, GrantId::from_bytes(&[4; 12]).unwrap())),
+        };
+        marks_of(&holder).collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    fn judge(mark: Mark, value: &str, now: i64) -> Judgement {
+        let marks = Marks::read([(mark, Some(value))]);
         marks.judge(Some(record()), Lifetime(100), Timestamp(now))
     }
 
     #[test]
     fn marks_contradict_records() {
-        assert_eq!(judge("x:", "0", 199), Judgement::Good(record()));
-        assert!(matches!(judge("x:", "0", 200), Judgement::Refused(_)));
-        assert!(matches!(judge("f:F", "1", 150), Judgement::Refused(_)));
-        assert!(matches!(judge("g:G", "1", 150), Judgement::Refused(_)));
-        for (key, epoch) in [("u:U", 5), ("a:A", 3)] {
-            assert!(matches!(judge(key, &(epoch + 1).to_string(), 150), Judgement::Refused(_)));
-            assert_eq!(judge(key, &epoch.to_string(), 150), Judgement::Good(record()));
-            assert_eq!(judge(key, &(epoch - 1).to_string(), 150), Judgement::Good(record()));
-            assert_eq!(judge(key, "nonsense", 150), Judgement::Unsure);
+        let unmarked = |now| Marks::default().judge(Some(record()), Lifetime(100), Timestamp(now));
+        assert_eq!(unmarked(199), Judgement::Good(record()));
+        assert!(matches!(unmarked(200), Judgement::Refused(_)));
+        let [family, application, grant, user] = marks();
+        assert!(matches!(judge(family, "1", 150), Judgement::Refused(_)));
+        assert!(matches!(judge(grant, "1", 150), Judgement::Refused(_)));
+        for (mark, epoch) in [(user, 5), (application, 3)] {
+            assert!(matches!(judge(mark, &(epoch + 1).to_string(), 150), Judgement::Refused(_)));
+            assert_eq!(judge(mark, &epoch.to_string(), 150), Judgement::Good(record()));
+            assert_eq!(judge(mark, &(epoch - 1).to_string(), 150), Judgement::Good(record()));
+            assert_eq!(judge(mark, "nonsense", 150), Judgement::Unsure);
         }
-        assert!(matches!(judge("r:T", "150", 150), Judgement::Refused(_)));
+        let replaced = Mark::Replaced(TokenDigest::of("T"));
+        assert!(matches!(judge(replaced, "150", 150), Judgement::Refused(_)));
         assert_eq!(
-            judge("r:T", "151", 150),
+            judge(replaced, "151", 150),
             Judgement::Good(TokenRecord { exp: Timestamp(151), ..record() })
         );
-        assert_eq!(judge("r:T", "nonsense", 150), Judgement::Unsure);
+        assert_eq!(judge(replaced, "nonsense", 150), Judgement::Unsure);
+    }
+
+    #[test]
+    fn a_mark_has_the_key_of_what_it_is_about() {
+        assert_eq!(
+            marks().map(|mark| mark.to_string()),
+            ["f:AQEBAQEBAQEBAQEBAQEBAQ", "a:AgICAgICAgICAgIC", "g:BAQEBAQEBAQEBAQE", "u:AwMDAwMDAwMDAwMD"]
+        );
+        let replaced = Mark::Replaced(TokenDigest::of("abc"));
+        assert_eq!(replaced.to_string(), "r:ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
     }
 
     #[test]

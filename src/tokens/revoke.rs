@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use super::record::Mark;
 use crate::app::App;
 use crate::model::audit::AuditEvent;
 use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
@@ -46,7 +47,7 @@ pub async fn end_family(
 /// # Errors
 /// KV did not answer.
 pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationFailed> {
-    mark(&format!("f:{family}"), ENDED, app).await
+    mark(Mark::Family(*family), ENDED, app).await
 }
 
 /// Ends a user's standing authorization of an application: one row and one mark, however many tokens came of it.
@@ -55,7 +56,7 @@ pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationF
 /// The database or KV did not answer.
 pub async fn end_grant(grant: &GrantId, now: Timestamp, app: &App) -> Result<(), RevocationFailed> {
     grants::end(grant, now, &*app.db).await?;
-    mark(&format!("g:{grant}"), ENDED, app).await
+    mark(Mark::Grant(*grant), ENDED, app).await
 }
 
 /// Ends all tokens of a user, and sets a new password too if there is one: one update and one mark, however many
@@ -80,7 +81,7 @@ pub async fn end_user_tokens(
 /// # Errors
 /// The database or KV did not answer.
 pub async fn mark_user(user: &UserId, epoch: i64, app: &App) -> Result<(), RevocationFailed> {
-    mark_epoch(format!("u:{user}"), epoch, app, async || users::token_epoch(user, &*app.db).await).await
+    mark_epoch(Mark::User(*user), epoch, app, async || users::token_epoch(user, &*app.db).await).await
 }
 
 /// As [`mark_user`], for an application.
@@ -93,13 +94,13 @@ pub async fn mark_application(
     app: &App,
 ) -> Result<(), RevocationFailed> {
     let latest = async || applications::token_epoch(application, &*app.db).await;
-    mark_epoch(format!("a:{application}"), epoch, app, latest).await
+    mark_epoch(Mark::Application(*application), epoch, app, latest).await
 }
 
 /// Two at once may overtake each other on the way to KV: so the database is asked again afterwards, and the later epoch
 /// put again. If KV refuses that, it is tried again at once: what is there may be the earlier of the two.
 async fn mark_epoch(
-    key: String,
+    about: Mark,
     epoch: i64,
     app: &App,
     latest: impl AsyncFn() -> Result<i64, StoreError>,
@@ -107,7 +108,7 @@ async fn mark_epoch(
     let mut epoch = epoch;
     let mut failure = None;
     for _ in 0..TRIES {
-        failure = mark(&key, epoch, app).await.err();
+        failure = mark(about, epoch, app).await.err();
         let latest = latest().await?;
         if failure.is_none() && latest == epoch {
             return Ok(());
@@ -128,13 +129,12 @@ pub fn mark_lifetime(app: &App) -> Lifetime {
 
 /// This isolate knows it at once; the others when KV shows it. What KV has stored before is not put again: the holder
 /// of a dead token could make it write without end.
-async fn mark(key: &str, value: i64, app: &App) -> Result<(), RevocationFailed> {
-    let value = value.to_string();
-    app.memory.borrow_mut().marks.insert(key.to_owned(), value.clone());
-    let is_stored = app.memory.borrow().stored_marks.get(key) == Some(&value);
+async fn mark(about: Mark, value: i64, app: &App) -> Result<(), RevocationFailed> {
+    app.memory.borrow_mut().mark(about, value);
+    let is_stored = app.memory.borrow().stored_marks.get(&about) == Some(&value);
     if !is_stored {
-        app.hot.put(key, &value, mark_lifetime(app)).await?;
-        app.memory.borrow_mut().stored_marks.insert(key.to_owned(), value);
+        app.hot.put(&about.to_string(), &value.to_string(), mark_lifetime(app)).await?;
+        app.memory.borrow_mut().stored_marks.insert(about, value);
     }
     Ok(())
 }

@@ -4,10 +4,11 @@
 //!
 //! A token names all that could end it, so that one bulk read of KV can ask for its record and every mark at once.
 
+use std::cell::OnceCell;
 use std::fmt;
 
-use crate::crypto::encoding::{base64url, from_base64url};
-use crate::crypto::keys::{KeyRing, Keys, MAC_LENGTH};
+use crate::crypto::encoding::{array_from_base64url, base64url};
+use crate::crypto::keys::{KeyRing, Keys, MAC_LENGTH, TokenMac};
 use crate::model::family::TokenDigest;
 use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 
@@ -16,8 +17,8 @@ pub const REFRESH_PREFIX: &str = "pst_rt_";
 
 const SECRET_LENGTH: usize = 32;
 
-/// 97 bytes in base64url.
-const ENCODED_LENGTH: usize = 130;
+/// In bytes, before they are encoded.
+const LENGTH: usize = 97;
 
 /// An access token as its holder knows it (RFC 6749 §1.4). Never stored, never logged.
 pub struct AccessToken(Sealed);
@@ -28,6 +29,8 @@ pub struct RefreshToken(Sealed);
 struct Sealed {
     text: String,
     holder: Holder,
+    mac: TokenMac,
+    digest: OnceCell<TokenDigest>,
 }
 
 /// Whose a token is.
@@ -43,13 +46,14 @@ macro_rules! token {
     ($name:ident, $prefix:ident) => {
         impl $name {
             pub fn mint(holder: Holder, secret: [u8; SECRET_LENGTH], keys: &Keys) -> Self {
-                Self(Sealed { text: seal($prefix, &holder, &secret, keys), holder })
+                let (text, mac) = seal($prefix, &holder, &secret, keys);
+                Self(Sealed { text, holder, mac, digest: OnceCell::new() })
             }
 
             /// Reads a token that bears our MAC, and nothing else.
             pub fn parse(text: &str, keys: &KeyRing) -> Option<Self> {
-                let holder = unseal($prefix, text, keys)?;
-                Some(Self(Sealed { text: text.to_owned(), holder }))
+                let (holder, mac) = unseal($prefix, text, keys)?;
+                Some(Self(Sealed { text: text.to_owned(), holder, mac, digest: OnceCell::new() }))
             }
 
             pub fn holder(&self) -> &Holder {
@@ -63,7 +67,12 @@ macro_rules! token {
 
             /// What the database and KV know it by.
             pub fn digest(&self) -> TokenDigest {
-                TokenDigest::of(&self.0.text)
+                *self.0.digest.get_or_init(|| TokenDigest::of(&self.0.text))
+            }
+
+            /// What an isolate's memory knows it by.
+            pub fn mac(&self) -> &TokenMac {
+                &self.0.mac
             }
         }
 
@@ -78,7 +87,7 @@ macro_rules! token {
 token!(AccessToken, ACCESS_PREFIX);
 token!(RefreshToken, REFRESH_PREFIX);
 
-fn seal(prefix: &str, holder: &Holder, secret: &[u8; SECRET_LENGTH], keys: &Keys) -> String {
+fn seal(prefix: &str, holder: &Holder, secret: &[u8; SECRET_LENGTH], keys: &Keys) -> (String, TokenMac) {
     let (user, grant) = match &holder.user {
         Some((user, grant)) => (user.as_bytes(), grant.as_bytes()),
         None => (&[0; UserId::LENGTH][..], &[0; GrantId::LENGTH][..]),
@@ -87,31 +96,32 @@ fn seal(prefix: &str, holder: &Holder, secret: &[u8; SECRET_LENGTH], keys: &Keys
     let parts = [&key_id, holder.family.as_bytes(), holder.application.as_bytes(), user, grant, secret];
     let mut bytes = parts.concat();
     let mac = keys.mac(prefix, &bytes);
-    bytes.extend_from_slice(&mac);
-    format!("{prefix}{}", base64url(&bytes))
+    bytes.extend_from_slice(mac.as_bytes());
+    (format!("{prefix}{}", base64url(&bytes)), mac)
 }
 
 /// Whose the token is, if its MAC is ours.
-fn unseal(prefix: &str, text: &str, keys: &KeyRing) -> Option<Holder> {
-    let encoded = text.strip_prefix(prefix).filter(|encoded| encoded.len() == ENCODED_LENGTH)?;
-    let bytes = from_base64url(encoded)?;
-    let (sealed, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
+fn unseal(prefix: &str, text: &str, keys: &KeyRing) -> Option<(Holder, TokenMac)> {
+    let bytes: [u8; LENGTH] = array_from_base64url(text.strip_prefix(prefix)?)?;
+    let (sealed, presented) = bytes.split_at_checked(LENGTH - MAC_LENGTH)?;
     let (key_id, body) = sealed.split_first()?;
-    if !keys.find(*key_id)?.verify_mac(prefix, sealed, mac) {
+    let mac = keys.find(*key_id)?.mac(prefix, sealed);
+    if !mac.ends_in(presented) {
         return None;
     }
     let (family, rest) = body.split_at_checked(FamilyId::LENGTH)?;
     let (application, rest) = rest.split_at_checked(ApplicationId::LENGTH)?;
     let (user, rest) = rest.split_at_checked(UserId::LENGTH)?;
     let (grant, _secret) = rest.split_at_checked(GrantId::LENGTH)?;
-    Some(Holder {
+    let holder = Holder {
         family: FamilyId::from_bytes(family)?,
         application: ApplicationId::from_bytes(application)?,
         user: match user.iter().chain(grant).all(|&byte| byte == 0) {
             true => None,
             false => Some((UserId::from_bytes(user)?, GrantId::from_bytes(grant)?)),
         },
-    })
+    };
+    Some((holder, mac))
 }
 
 #[cfg(test)]
@@ -140,7 +150,7 @@ mod tests {
         let ring = ring();
         for user in [true, false] {
             let token = AccessToken::mint(holder(user), [5; 32], ring.first());
-            assert_eq!(token.expose().len(), ACCESS_PREFIX.len() + ENCODED_LENGTH);
+            assert_eq!(token.expose().len(), ACCESS_PREFIX.len() + 130);
             assert_eq!(AccessToken::parse(token.expose(), &ring).unwrap().holder(), &holder(user));
         }
     }

@@ -714,3 +714,27 @@ fn a_longer_lived_token_stays_good_where_lifetimes_were_lowered() {
     server.advance(1);
     lowered.validate(&token).assert_bearer_error(401, "invalid_token");
 }
+
+#[test]
+fn a_remembered_token_is_refused_at_once_where_it_is_ended_whatever_was_ended_before() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    for user in ["alice", "bob", "carol"] {
+        server.user(user);
+    }
+    let [first, second, third] = ["alice", "bob", "carol"].map(|user| app.log_in(user));
+    for ended in [&first, &second] {
+        // Remembered, and looked up again with the marks of today.
+        for _ in 0..2 {
+            server.validate(&ended.access_token).assert_status(200);
+            server.validate(&third.access_token).assert_status(200);
+        }
+        app.revoke(&ended.access_token).assert_status(200);
+        server.validate(&ended.access_token).assert_bearer_error(401, "invalid_token");
+        server.validate(&third.access_token).assert_status(200);
+    }
+    app.refresh(third.refresh()).assert_status(200);
+    server.validate(&third.access_token).assert_status(200);
+    server.advance(60);
+    server.validate(&third.access_token).assert_bearer_error(401, "invalid_token");
+}
