@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::body::form;
@@ -44,22 +45,35 @@ pub async fn post(call: &Call<'_>) -> Response {
     }
 }
 
-/// The body for a good access token; `/validate/` answers the same.
-pub fn active(record: &TokenRecord) -> Value {
-    let mut body = json!({
-        "active": true,
-        "scope": record.scope,
-        "client_id": record.client_id,
-        "token_type": "Bearer",
-        "exp": record.exp.0,
-        "iat": record.iat.0,
-    });
+/// What is said of a good access token (RFC 7662 §2.2); `/validate/` answers the same.
+#[derive(Serialize)]
+pub struct Active<'a> {
+    active: bool,
+    scope: &'a str,
+    client_id: &'a str,
+    token_type: &'static str,
+    exp: Timestamp,
+    iat: Timestamp,
     // A token of client credentials has no subject: a `client_id` there could pass for a user (RFC 9700 §4.15).
-    if let (Value::Object(body), Some(user)) = (&mut body, &record.user) {
-        body.insert("username".to_owned(), user.username.as_str().into());
-        body.insert("sub".to_owned(), user.id.as_str().into());
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+}
+
+impl<'a> Active<'a> {
+    pub fn new(record: &'a TokenRecord) -> Self {
+        Self {
+            active: true,
+            scope: &record.scope,
+            client_id: &record.client_id,
+            token_type: "Bearer",
+            exp: record.exp,
+            iat: record.iat,
+            username: record.user.as_ref().map(|user| user.username.as_str()),
+            sub: record.user.as_ref().map(|user| user.id.as_str()),
+        }
     }
-    body
 }
 
 /// The caller brings a Bearer token with the scope `introspection`. The database is asked about it, too.
@@ -135,7 +149,7 @@ impl Asked {
     fn describe(&self, family: Option<&Family>, caller: Option<ApplicationId>, now: Timestamp) -> Value {
         match (self, family) {
             (Self::Access(token), _) => match find::good_record(family, &token.digest(), now) {
-                Ok(record) => active(&record),
+                Ok(record) => json!(Active::new(&record)),
                 Err(_) => inactive(),
             },
             (Self::Refresh(token), Some(family)) if caller == Some(family.application.id) => {

@@ -1,8 +1,9 @@
 //! Answers: JSON and the standards' errors. Which code has which status stands here, once.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
-use serde_json::{Map, Value, json};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::json;
 
 use super::Response;
 use crate::model::fields::FieldErrors;
@@ -17,13 +18,18 @@ pub struct Refusal {
     pub is_logged: bool,
 }
 
+/// As many as a good answer of `/validate/` has.
+const USUAL_HEADERS: usize = 8;
+
 /// A JSON answer that nobody may store (RFC 6749 §5.1).
-pub fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(body.to_string().into_bytes());
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    // Our bodies have text as keys and fail nowhere.
+    let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default());
     *response.status_mut() = status;
-    set(&mut response, CONTENT_TYPE, "application/json");
-    set(&mut response, CACHE_CONTROL, "no-store");
-    set(&mut response, PRAGMA, "no-cache");
+    let headers = response.headers_mut();
+    headers.reserve(USUAL_HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    forbid_storing(headers);
     response
 }
 
@@ -31,14 +37,18 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
 pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Vec::new());
     *response.status_mut() = status;
-    set(&mut response, CACHE_CONTROL, "no-store");
-    set(&mut response, PRAGMA, "no-cache");
+    forbid_storing(response.headers_mut());
     response
+}
+
+fn forbid_storing(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
 /// An error of the OAuth endpoints (RFC 6749 §5.2).
 pub fn error(error: &OAuthError) -> Response {
-    let mut response = json(status(error.code()), &error_body(error));
+    let mut response = json(status(error.code()), &ErrorBody::new(error, None));
     if error.code() == ErrorCode::InvalidClient {
         set(&mut response, WWW_AUTHENTICATE, r#"Basic realm="api""#);
     }
@@ -48,23 +58,30 @@ pub fn error(error: &OAuthError) -> Response {
 
 /// An error of protected resources (RFC 6750 §3). `scope`: what would have sufficed.
 pub fn bearer_error(error: &OAuthError, scope: Option<&str>) -> Response {
-    let mut body = error_body(error);
-    if let Value::Object(body) = &mut body {
-        body.insert("active".to_owned(), false.into());
-    }
-    let mut response = json(status(error.code()), &body);
+    let mut response = challenge(error, scope);
+    finish_error(&mut response, error);
+    response
+}
+
+/// As [`bearer_error`], by form or MAC alone: a log line would cost more than the refusal, so it is only counted.
+pub fn unlogged_bearer_error(error: &OAuthError) -> Response {
+    challenge(error, None)
+}
+
+fn challenge(error: &OAuthError, scope: Option<&str>) -> Response {
+    let mut response = json(status(error.code()), &ErrorBody::new(error, Some(false)));
     if error.code() != ErrorCode::TemporarilyUnavailable {
-        let mut challenge = format!(
-            r#"Bearer realm="api", error="{}", error_description="{}""#,
-            error.code().as_str(),
-            error.description()
-        );
+        let mut challenge = String::with_capacity(160);
+        for part in [r#"Bearer realm="api", error=""#, error.code().as_str(), r#"", error_description=""#] {
+            challenge.push_str(part);
+        }
+        challenge.push_str(error.description());
+        challenge.push('"');
         if let Some(scope) = scope {
             challenge.push_str(&format!(r#", scope="{scope}""#));
         }
         set(&mut response, WWW_AUTHENTICATE, &challenge);
     }
-    finish_error(&mut response, error);
     response
 }
 
@@ -137,14 +154,6 @@ pub fn because(response: &mut Response, error: &'static str, detail: String, is_
     response.extensions_mut().insert(Refusal { error, detail, is_logged });
 }
 
-/// A refusal by form or MAC alone: a log line would cost more than it, so it is only counted.
-pub fn unlogged(mut response: Response) -> Response {
-    if let Some(refusal) = response.extensions_mut().get_mut::<Refusal>() {
-        refusal.is_logged = false;
-    }
-    response
-}
-
 fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
@@ -161,11 +170,18 @@ fn status(code: ErrorCode) -> StatusCode {
     }
 }
 
-fn error_body(error: &OAuthError) -> Value {
-    let mut body = Map::new();
-    body.insert("error".to_owned(), error.code().as_str().into());
-    body.insert("error_description".to_owned(), error.description().into());
-    Value::Object(body)
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active: Option<bool>,
+}
+
+impl<'a> ErrorBody<'a> {
+    fn new(error: &'a OAuthError, active: Option<bool>) -> Self {
+        Self { error: error.code().as_str(), error_description: error.description(), active }
+    }
 }
 
 fn finish_error(response: &mut Response, error: &OAuthError) {

@@ -28,14 +28,20 @@ pub fn parse(header: &str) -> Result<Credentials, OAuthError> {
         parse_basic(rest)
             .ok_or_else(|| OAuthError::invalid_request("the Authorization header is not valid Basic"))
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        if is_token68(rest) {
-            Ok(Credentials::Bearer(Secret::new(rest)))
-        } else {
-            Err(OAuthError::invalid_request("the Authorization header is not Bearer and one token"))
-        }
+        parse_bearer(rest).map(|token| Credentials::Bearer(Secret::new(token)))
     } else {
         Ok(Credentials::OtherScheme)
     }
+}
+
+/// Reads what follows the scheme Bearer: one token.
+///
+/// # Errors
+/// - `invalid_request`: it is something else.
+pub fn parse_bearer(rest: &str) -> Result<&str, OAuthError> {
+    Some(rest.trim_matches(' '))
+        .filter(|token| is_token68(token))
+        .ok_or_else(|| OAuthError::invalid_request("the Authorization header is not Bearer and one token"))
 }
 
 /// Both halves are form-encoded before they are joined (RFC 6749 §2.3.1).
