@@ -153,6 +153,11 @@ pub async fn handle(request: &Request, app: &App) -> Response {
     response
 }
 
+/// True if the handlers of this path read nothing of the request but its target and what a proxy forwards.
+pub fn is_hostless(path: &str, app: &App) -> bool {
+    find(path, app).is_some_and(|(route, _)| route.hostless)
+}
+
 /// True if the handler of this request reads its body.
 pub fn reads_body(method: &Method, path: &str, app: &App) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)

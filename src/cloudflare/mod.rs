@@ -11,12 +11,14 @@ mod test_hooks;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use js_sys::Reflect;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::{Context, Env, console_log, event};
+use wasm_bindgen_futures::future_to_promise;
+use worker::{Env, console_log};
 
 use crate::app::{App, Clock, Log};
 use crate::crypto::Random;
@@ -40,8 +42,18 @@ thread_local! {
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
 }
 
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worker::Result<web_sys::Response> {
+/// The fetch event. What is answered without waiting for anything is answered at once: a promise for it, and the turn of
+/// the event loop that it takes, would cost as much as finding a token in memory.
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request) -> Result<JsValue, JsValue> {
+    let mut answer = Box::pin(answer_event(request));
+    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => Ok(future_to_promise(answer).into()),
+    }
+}
+
+async fn answer_event(request: web_sys::Request) -> Result<JsValue, JsValue> {
     let response = match app() {
         Ok(app) => match http::read(&request, &app).await {
             Ok(request) => router::handle(&request, &app).await,
@@ -52,7 +64,7 @@ async fn fetch(request: web_sys::Request, _env: Env, _context: Context) -> worke
         },
         Err(error) => unusable(&request.method(), &request.url(), &error),
     };
-    http::write(response)
+    Ok(http::write(response)?.into())
 }
 
 /// The cron event. Its argument is not looked at: whoever binds the Worker can call this by RPC with anything, and the

@@ -220,3 +220,35 @@ test("any method validates, and its body is not read", async () => {
     assert.equal((await postern.fetch("/validate", { method, headers: bearer(access_token), body })).status, 200, method);
   }
 });
+
+test("answers in turn and at once have each their own headers", async () => {
+  const kinds = [];
+  for (const scope of ["read", "write", "read groups"]) kinds.push({ scope, token: (await logIn({ scope })).access_token });
+  const { access_token } = await (await postern.post("/o/token/", { grant_type: "client_credentials", scope: "groups" }, basic(service))).json();
+  kinds.push({ scope: "groups", token: access_token }, { scope: null, token: "pst_at_made-up" });
+
+  const ask = async ({ scope, token }) => {
+    const response = await postern.validate(token);
+    const { headers } = response;
+    assert.equal(response.status, scope ? 200 : 401);
+    const body = await response.json();
+    assert.equal(body.scope ?? null, scope);
+    assert.equal(headers.get("X-Auth-Scope"), scope);
+    assert.equal(headers.get("X-Auth-Subject"), body.sub ?? null);
+    assert.equal(headers.get("X-Auth-Client-Id"), body.client_id ?? null);
+    return headers.get("X-Request-Id");
+  };
+  for (let turn = 0; turn < 3; turn++) for (const kind of kinds) await ask(kind);
+  const ids = (await Promise.all(Array.from({ length: 50 }, (_, index) => ask(kinds[index % kinds.length])))).filter(Boolean);
+  assert.deepEqual([ids.length, new Set(ids).size], [10, 10]);
+});
+
+test("what a header holds cannot be taken for another header", async () => {
+  const { access_token } = await logIn();
+  for (const host of ["api.example:8443", "a:b", "authorization:Bearer x", "GET http://x/"]) {
+    const headers = { ...bearer(access_token), "X-Forwarded-Host": host };
+    assert.equal((await postern.fetch("/validate/", { headers })).status, 200, host);
+  }
+  const twice = { ...bearer(access_token), "X-Forwarded-Host": "a.example, b.example" };
+  assert.equal((await postern.fetch("/validate/", { headers: twice })).status, 400);
+});
