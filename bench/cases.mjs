@@ -1,6 +1,6 @@
 // The cases of the bench: what is asked of Postern, what the floor does for it, and what the budget is.
 import { randomBytes } from "node:crypto";
-import { secrets } from "./workers.mjs";
+import { secrets, validationCacheSeconds } from "./workers.mjs";
 
 export const connections = 8;
 
@@ -20,6 +20,12 @@ const post = (params, headers = {}) => ({
 });
 export const bearer = (token) => ({ headers: { Authorization: `Bearer ${token}` } });
 const basic = ({ client_id, client_secret }) => ({ Authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}` });
+
+/** As long as a token, and with the id of a key that there is: its MAC has to be computed to refuse it. */
+const madeUp = () => {
+  const [keyId] = secrets.MASTER_KEY.split(":");
+  return bearer(`pst_at_${Buffer.concat([Buffer.from([Number(keyId)]), randomBytes(96)]).toString("base64url")}`);
+};
 
 /** Registers applications and a user and logs in, all by the API of the Postern on that port. */
 export async function setUp(port) {
@@ -45,7 +51,19 @@ export async function setUp(port) {
   const chains = [];
   for (let chain = 0; chain < connections; chain++) chains.push((await call("/o/token/", logIn)).refresh_token);
   const refreshes = chains.map((refresh_token) => post({ grant_type: "refresh_token", client_id: app.client_id, refresh_token }));
-  return { service, logIn, clientCredentials, token, refreshes };
+  return { app, service, logIn, clientCredentials, token, refreshes };
+}
+
+/** Has that isolate refresh a login and then end it: from then on it has marks of its own to look at. */
+async function markHere(port, { client_id }, logIn) {
+  const send = async (path, init) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response;
+  };
+  const { refresh_token } = await (await send("/o/token/", logIn)).json();
+  const refreshed = await (await send("/o/token/", post({ grant_type: "refresh_token", client_id, refresh_token }))).json();
+  await send("/o/revoke_token/", post({ client_id, token: refreshed.refresh_token }));
 }
 
 /**
@@ -55,10 +73,12 @@ export async function setUp(port) {
  * - `requests`: sent in turn, or with `perConnection` one by each connection. `follow`: each refresh token is used once.
  * - `floor(index)`: the route of the floor for the request with that index.
  * - `budget`: the share of what the other Worker does in a second. `calls`: the most that a request may ask of D1 and KV.
+ * - `note`: what belongs beside the row.
  * - `seen`: send all requests once before the first round. `connections`, `slow`: fewer connections, longer rounds.
  */
 export async function prepareCases({ port, load, distinctTokens }) {
-  const { service, logIn, clientCredentials, token, refreshes } = await setUp(port("postern"));
+  const { app, service, logIn, clientCredentials, token, refreshes } = await setUp(port("postern"));
+  await markHere(port("postern-marking"), app, logIn);
   const { collected: tokens } = await load({
     port: port("postern"),
     connections,
@@ -71,6 +91,15 @@ export async function prepareCases({ port, load, distinctTokens }) {
     {
       name: "validate, token hot in the isolate",
       worker: "postern",
+      path: "/validate/",
+      requests: [bearer(token)],
+      budget: { of: "no-op Rust", ratio: 0.9 },
+      calls: { d1: 0, kvReads: 0, kvWrites: 0 },
+      note: `bought with: a revoked token is good elsewhere until KV shows it (60 s or more), plus ${validationCacheSeconds} s`,
+    },
+    {
+      name: "validate, hot, isolate that has refreshed and revoked",
+      worker: "postern-marking",
       path: "/validate/",
       requests: [bearer(token)],
       budget: { of: "no-op Rust", ratio: 0.9 },
@@ -99,7 +128,7 @@ export async function prepareCases({ port, load, distinctTokens }) {
       name: "validate, made-up token",
       worker: "postern",
       path: "/validate/",
-      requests: Array.from({ length: 1000 }, () => bearer(`pst_at_${randomBytes(97).toString("base64url")}`)),
+      requests: Array.from({ length: 1000 }, madeUp),
       expect: 401,
       budget: { of: "no-op Rust", ratio: 0.95 },
       calls: { d1: 0, kvReads: 0, kvWrites: 0 },
@@ -135,7 +164,7 @@ export async function prepareCases({ port, load, distinctTokens }) {
     },
     {
       name: "refresh",
-      worker: "postern",
+      worker: "postern-marking",
       path: "/o/token/",
       requests: refreshes,
       floor: (index) => `/refresh/floor-family---------${index}`,

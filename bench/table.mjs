@@ -9,7 +9,7 @@ const memoryBudget = 70; // MiB
 
 /** Prints what was measured: for each case, for each Worker, the results of the rounds. */
 export function printTable(measured, floorLacks) {
-  const rows = [["case", "Worker", "req/s", "p50 ms", "p99 ms", "CPU µs", "÷ no-op Rust", "÷ floor", "budget", "met"]];
+  const rows = [["case", "Worker", "req/s", "p50 ms", "p99 ms", "CPU µs", "÷ no-op Rust", "÷ floor", "budget", "met", ""]];
   for (const [contest, results] of measured) {
     for (const [worker, rounds] of results) {
       const isPostern = worker === "postern";
@@ -22,6 +22,7 @@ export function printTable(measured, floorLacks) {
         whole(median(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds))),
         ...(contest.alone ? ["", ""] : [ratioTo("no-op Rust", worker, results), isPostern ? ratioTo("floor", worker, results) : ""]),
         ...(isPostern ? verdict(contest, results) : ["", ""]),
+        isPostern ? (contest.note ?? "") : "",
       ]);
     }
   }
@@ -31,8 +32,6 @@ export function printTable(measured, floorLacks) {
   console.log(`${aligned([callsHead, ...[...measured.keys()].filter(({ counted }) => counted).map(callsOf)])}\n`);
   const wasm = gzipSync(readFileSync("build/index_bg.wasm"), { level: 9 }).length / 1024;
   console.log(`wasm, gzip: ${wasm.toFixed(1)} KiB; budget ≤ ${wasmBudget} KiB: ${wasm <= wasmBudget ? "met" : "NOT met"}`);
-  console.log("What the hot row is bought with: a revocation is seen by other isolates after KV shows the mark (60 seconds or more) plus");
-  console.log("VALIDATION_CACHE_SECONDS (10 s in that row, by default).");
   for (const lack of floorLacks) console.log(`WARNING: the floor is not what it should be: ${lack}`);
 }
 

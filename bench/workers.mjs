@@ -15,6 +15,9 @@ export const secrets = {
   MASTER_KEY: "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
 };
 
+/** The default of VALIDATION_CACHE_SECONDS, as wrangler.toml shows it. */
+export const validationCacheSeconds = Number(readFileSync(join(checkout, "wrangler.toml"), "utf8").match(/^# VALIDATION_CACHE_SECONDS = "(\d+)"/m)[1]);
+
 /** A built Worker, with D1 and KV under the name `storage` if it has one. */
 function built(name, folder, storage, bindings) {
   return {
@@ -48,6 +51,7 @@ const workers = [
   ...postern("postern"),
   ...postern("postern-long-memory", { VALIDATION_CACHE_SECONDS: "3600" }),
   ...postern("postern-no-memory", { VALIDATION_CACHE_SECONDS: "0" }),
+  ...postern("postern-marking"),
   ...postern("postern-few", {}, "few"),
   ...postern("postern-many", {}, "many"),
 ];
