@@ -1,7 +1,7 @@
 // Installs what building needs and npm does not bring: Rust's wasm target and two tools that cargo compiles.
 // `node scripts/setup.mjs tests` adds what the tests need. When nothing is missing, it takes a blink.
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { findTool, rootFor, wasmBindgen, workerBuild } from "./cargo-tools.mjs";
 import { checkout, fail, outputOf, run } from "./run.mjs";
 
@@ -14,6 +14,7 @@ for (const tool of [workerBuild, wasmBindgen]) {
   if (!findTool(tool)) install(tool);
 }
 if (forTests) needPython();
+if (forTests) needProxies();
 
 function needNodeModules() {
   if (!existsSync(join(checkout, "node_modules", "wrangler"))) fail("The npm packages are missing. Type: npm install");
@@ -57,6 +58,19 @@ function install(tool) {
   run("cargo", ["install", "--root", rootFor(tool), `${tool.crate}@${tool.version}`]);
 }
 
+/** The servers that the tests run with the files of examples/. Installing them starts none. */
+function needProxies() {
+  const missing = ["nginx", "caddy"].filter((name) => !isOnPath(name));
+  if (missing.length === 0) return;
+  const policy = "/usr/sbin/policy-rc.d"; // what Debian asks before it starts a service
+  if (process.getuid() === 0 && existsSync(dirname(policy)) && !existsSync(policy)) {
+    process.on("SIGINT", () => {}); // apt-get gets it, too; then we end in order
+    process.on("exit", () => rmSync(policy, { force: true }));
+    writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  }
+  needPackages("A server that the tests run", missing.join(" "), `brew install ${missing.join(" ")}`);
+}
+
 /** Debian packages are installed where we are root; else the person is told the line to type. */
 function needPackages(what, debian, mac) {
   if (process.platform === "darwin" && mac) fail(`${what} is missing. Type: ${mac}`);
@@ -68,7 +82,9 @@ function needPackages(what, debian, mac) {
   });
 }
 
+/** Servers are in `sbin`, which is not on everybody's PATH. */
 function isOnPath(...programs) {
-  const folders = (process.env.PATH ?? "").split(delimiter);
+  const path = (process.env.PATH ?? "").split(delimiter);
+  const folders = path.flatMap((folder) => [folder, folder.replace(/\/bin\/?$/, "/sbin")]);
   return programs.some((program) => folders.some((folder) => existsSync(join(folder, program))));
 }
