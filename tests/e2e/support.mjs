@@ -6,7 +6,9 @@ import { createTestHarness, unstable_splitSqlQuery as splitSql } from "wrangler"
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false"; // workerd's simulation of `request.cf` would look it up on the network
 
 export const checkout = fileURLToPath(new URL("../..", import.meta.url));
-const schema = splitSql(readFileSync(`${checkout}/schema.sql`, "utf8"));
+
+/** The statements of schema.sql. */
+export const schema = splitSql(readFileSync(`${checkout}/schema.sql`, "utf8"));
 const compatibility_date = "2026-10-01";
 
 /** Secrets that are for tests only. */
