@@ -1,5 +1,5 @@
 // Builds the Worker into build/: release wasm, its bindings, optimized and bundled. Does nothing if no input has changed.
-// `node scripts/build.mjs test_hooks` builds what the storage tests need into build/test_hooks/: a debug build with the
+// `node scripts/build.mjs test_hooks` builds what tests of storage and panics need into build/test_hooks/: a debug build with the
 // RPC methods of src/cloudflare/test_hooks.rs. `bench_noop` and `bench_floor` are what the bench compares with, built as
 // the release is, but that the no-op's entrypoint is as worker-build makes it. Every program that worker-build would download is handed to it.
 import { createHash } from "node:crypto";
@@ -52,6 +52,7 @@ if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(module)) 
     },
   });
   exportTheWorkerAlone();
+  endClosuresWithTheirInstance();
   if (flags.includes("--release")) dropNames();
   const size = `the wasm is ${kilobytes(gzipSync(readFileSync(wasm), { level: 9 }).length)} gzipped`;
   writeFileSync(record, JSON.stringify({ fingerprint, size }));
@@ -70,6 +71,19 @@ function exportTheWorkerAlone() {
   const [, exported] = text.match(exportsAtTheEnd) ?? [];
   if (!entrypoint || !text.includes(`${exported}=new Proxy(${entrypoint},`)) fail(`${folder}/index.js does not end with its exports: worker-build has changed.`);
   writeFileSync(module, text.replace(exportsAtTheEnd, `export{${isAsMade ? exported : entrypoint} as default};\n`));
+}
+
+/**
+ * After a panic, the next call makes a new instance of the wasm. wasm-bindgen 0.2.130 first looks whether a closure is of the
+ * present instance, and makes the new one after that: so the answer that a request of the old one was waiting for would
+ * call into the new one, with addresses in the old one's memory. Here the two change places.
+ */
+function endClosuresWithTheirInstance() {
+  const text = readFileSync(module, "utf8");
+  const [, renew] = text.match(/function ([\w$]+)\(\)\{if\([\w$]+\?\?=[\w$]+\.__instance_terminated\b/) ?? [];
+  const [before, after, ...more] = text.split(/(?=if\([\w$]+\.instance!==[\w$]+\)throw new Error\("Cannot invoke closure from previous)/);
+  if (!renew || !after || more.length > 0) fail(`${folder}/index.js does not tell a closure's instance as it did: wasm-bindgen has changed.`);
+  writeFileSync(module, `${before}${renew}();${after}`);
 }
 
 /** A tenth of the release are the names of its functions, which nobody reads: a panic tells its place in the source. */

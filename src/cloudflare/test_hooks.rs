@@ -18,6 +18,34 @@ pub async fn run_statements(statements: JsValue, single: JsValue) -> JsValue {
     JsValue::from_str(&answer.to_string())
 }
 
+/// Panics, at once or when D1 has answered; never resolves.
+#[wasm_bindgen(js_name = panicNow)]
+pub async fn panic_now(after_storage: JsValue) {
+    if after_storage.is_truthy() {
+        ask_storage().await;
+    }
+    panicking();
+}
+
+/// Asks D1 again and again: in flight for as long as the isolate's instance of the wasm lives.
+#[wasm_bindgen(js_name = askForever)]
+pub async fn ask_forever() {
+    loop {
+        ask_storage().await;
+    }
+}
+
+#[expect(clippy::panic, reason = "a panic is what the tests want to see")]
+fn panicking() {
+    panic!("postern-test-hooks: a panic on demand");
+}
+
+async fn ask_storage() {
+    if let Ok(app) = app() {
+        let _ = database::ping(&*app.db).await;
+    }
+}
+
 async fn run(statements: &str, single: bool) -> Result<Vec<Value>, StoreError> {
     let app = app().map_err(|error| StoreError(error.to_string()))?;
     let statements: Vec<Value> =

@@ -8,6 +8,11 @@ export default {
       // The method named in the query, with the arguments that are posted.
       case "/call":
         return Response.json(await settled(env.AUTH[searchParams.get("method")](...(await request.json()))));
+      // Several methods at once, each with its arguments, in this order: what came of each.
+      case "/calls": {
+        const calls = await request.json();
+        return Response.json(await Promise.all(calls.map(([method, ...args]) => settled(env.AUTH[method](...args)))));
+      }
       // A property of the entrypoint that is not called.
       case "/read":
         return Response.json(await settled(env.AUTH[searchParams.get("property")]));

@@ -22,11 +22,13 @@ export const alice = { username: "alice", password: "open-sesame-1001" };
 
 const released = (vars) => ({ configPath: "wrangler.toml", secrets, vars });
 
+const hooked = "build/test_hooks/index.js";
+
 /** The build with the RPC methods of src/cloudflare/test_hooks.rs. */
-const withTestHooks = (vars, bindings) => ({
+const withTestHooks = (vars, main, bindings) => ({
   config: {
     name: "postern",
-    main: `${checkout}/build/test_hooks/index.js`,
+    main: `${checkout}/${main}`,
     compatibility_date,
     vars: { ...secrets, ...vars },
     d1_databases: [{ binding: "DB", database_name: "postern", database_id: "DB" }],
@@ -48,8 +50,8 @@ const callers = [
 ];
 
 /**
- * Starts Postern. `vars` are settings, `testHooks` takes the other build and with it `bindings` beyond the usual, `more`
- * are further Workers beside it.
+ * Starts Postern. `vars` are settings, `testHooks` takes the other build and with it `bindings` beyond the usual, or a module
+ * around it as `main`; `more` are further Workers beside it.
  *
  * - `url`: where it listens, for clients that make their own requests.
  * - `fetch(path, init)`: a request, redirects not followed. A whole URL in place of the path has another host.
@@ -66,10 +68,10 @@ const callers = [
  * - `logs()`: what the Workers logged so far.
  * - `stop()`: to be called at the end, else the test file never ends.
  */
-export async function startPostern({ vars = {}, testHooks = false, bindings = {}, more = [] } = {}) {
+export async function startPostern({ vars = {}, testHooks = false, main = hooked, bindings = {}, more = [] } = {}) {
   const harness = createTestHarness({
     root: checkout,
-    workers: [testHooks ? withTestHooks(vars, bindings) : released(vars), ...callers, ...more.map((config) => ({ config: { compatibility_date, ...config } }))],
+    workers: [testHooks ? withTestHooks(vars, main, bindings) : released(vars), ...callers, ...more.map((config) => ({ config: { compatibility_date, ...config } }))],
   });
   const { url } = await harness.listen();
   const worker = (name) => harness.getWorker(name);

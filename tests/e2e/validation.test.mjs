@@ -188,7 +188,7 @@ test("the Worker exports fetch, scheduled and validate, and nothing else", async
 });
 
 test("RPC reaches nothing else, by whatever name", async () => {
-  const names = ["start", "env", "ctx", "args", "ctor", "instance", "instanceId", "queue", "email", "alarm", "runStatements", "__wbg_reset_state"];
+  const names = ["start", "env", "ctx", "args", "ctor", "instance", "instanceId", "queue", "email", "alarm", "runStatements", "panicNow", "askForever", "__wbg_reset_state"];
   for (const name of names) {
     assert.match((await postern.caller(`/read?property=${name}`)).rejected ?? "", /does not implement|reserved/, name);
     assert.match((await postern.rpc(name)).rejected ?? "", /does not implement|reserved/, name);
@@ -196,9 +196,12 @@ test("RPC reaches nothing else, by whatever name", async () => {
 });
 
 test("the release holds none of the methods for tests", () => {
-  const contains = (folder, name) => readFileSync(`${checkout}/${folder}/${name}`).includes("runStatements");
-  assert.deepEqual([contains("build", "index.js"), contains("build", "index_bg.wasm")], [false, false]);
-  assert.deepEqual([contains("build/test_hooks", "index.js"), contains("build/test_hooks", "index_bg.wasm")], [true, true]);
+  const contains = (folder, name, text) => readFileSync(`${checkout}/${folder}/${name}`).includes(text);
+  for (const method of ["runStatements", "panicNow", "askForever"]) {
+    assert.deepEqual([contains("build", "index.js", method), contains("build", "index_bg.wasm", method)], [false, false]);
+    assert.deepEqual([contains("build/test_hooks", "index.js", method), contains("build/test_hooks", "index_bg.wasm", method)], [true, true]);
+  }
+  assert.deepEqual(["build", "build/test_hooks"].map((folder) => contains(folder, "index_bg.wasm", "postern-test-hooks")), [false, true]);
 });
 
 test("a token of client credentials has no subject", async () => {
