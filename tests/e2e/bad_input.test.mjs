@@ -1,0 +1,200 @@
+// What is sent to break the server, byte by byte, at every route: a clear refusal in the route's own shape, nothing stored, and
+// the server goes on.
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { after, before, test } from "node:test";
+import { secrets, startMainJob } from "./support.mjs";
+
+const form = "application/x-www-form-urlencoded";
+const json = "application/json";
+const operator = [`Authorization: Bearer ${secrets.ADMIN_TOKEN}`];
+let postern, logIn, stored;
+
+before(async () => {
+  ({ postern, logIn } = await startMainJob({ vars: { ADDRESS_FAILURE_LIMIT: "0" } })); // else wrong credentials are counted, and stored
+  await postern.fetch("/healthz");
+  stored = await storedNow();
+});
+after(() => postern.stop());
+
+/** The routes, each with the type of body that it takes, and with the headers that let a request in. */
+const routes = [
+  ["/o/token/", form],
+  ["/o/revoke_token/", form],
+  ["/o/introspect/", form],
+  ["/sign_up/", json],
+  ["/sign_up/", form],
+  ["/admin/api/applications", json, operator],
+  ["/admin/api/applications/my-app", json, operator, "PATCH"],
+  ["/admin/api/users", json, operator],
+  ["/admin/api/users/alice", json, operator, "PATCH"],
+  ["/admin/api/users/alice/set-password", json, operator],
+  ["/validate/", form],
+  ["/healthz", form],
+  ["/.well-known/oauth-authorization-server", form],
+  ["/nothing", form, [`Accept: ${json}`]],
+];
+
+/** Sends bytes as they are: the status, the headers and the body of the answer; null if the connection is closed without one. */
+async function overSocket(head, body = "") {
+  const socket = connect({ host: postern.url.hostname, port: Number(postern.url.port) });
+  const chunks = [];
+  socket.on("data", (data) => chunks.push(data));
+  socket.on("error", () => {}); // it may be closed before all is sent
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.write(Buffer.from(head, "latin1"));
+  socket.write(Buffer.from(body, "latin1"));
+  await closed;
+  if (chunks.length === 0) return null;
+  const [, status, headers, text] = Buffer.concat(chunks).toString().match(/^HTTP\/1.1 (\d{3})[^\r]*\r\n(.*?)\r\n\r\n(.*)$/s);
+  return { status: Number(status), headers, text };
+}
+
+const send = (path, { method = "POST", headers = [], type, body = "" } = {}) => {
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${postern.url.host}`, "Connection: close", `Content-Length: ${body.length}`];
+  if (type) lines.push(`Content-Type: ${type}`);
+  return overSocket([...lines, ...headers, "", ""].join("\r\n"), body);
+};
+
+/** Rows by table, and keys. */
+async function storedNow() {
+  const { results } = await postern.env.DB.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'").all();
+  const counts = {};
+  for (const { name } of results) counts[name] = await postern.env.DB.prepare(`SELECT count(*) AS n FROM ${name}`).first("n");
+  const { keys } = await postern.env.TOKENS.list();
+  return { ...counts, keys: keys.length };
+}
+
+/** A refusal of ours: 4xx, as its prefix has it, with an id. */
+function assertRefused({ status, headers, text }, path, what) {
+  const told = `${what} at ${path}: ${status} ${text.slice(0, 200)}`;
+  assert.ok(status >= 400 && status < 500, told);
+  assert.match(headers, /^x-request-id: ./im, told);
+  assert.match(headers, /^content-type: application\/json\r?$/im, told);
+  const answer = JSON.parse(text);
+  if (path.startsWith("/validate")) assert.equal(answer.active, false);
+  else if (path.startsWith("/sign_up")) assert.ok(!("error" in answer) && Object.keys(answer).length > 0, told);
+  else assert.equal(typeof answer.error, "string", told);
+}
+
+const deep = (opening, closing) => opening.repeat(30_000) + closing.repeat(30_000);
+const parameters = Array.from({ length: 10_000 }, (_, index) => index.toString(36)).join("=&");
+
+const bodies = {
+  "a body of 1 MiB": { body: "x".repeat(1024 * 1024) },
+  "10,000 parameters": { body: parameters, type: form },
+  "10,000 members": { body: JSON.stringify(Object.fromEntries(parameters.split("=&").map((name) => [name, 0]))), type: json },
+  "a parameter 1,000 times": { body: "username=a&".repeat(1000), type: form },
+  "a member twice": { body: '{"username": "a", "username": "b", "client_type": "public", "client_type": "public", "password": "open-sesame-1", "password": "open-sesame-2"}', type: json },
+  "lists in lists": { body: deep("[", "]"), type: json },
+  "objects in objects": { body: deep('{"a":', "}").slice(0, 60_000), type: json },
+  "a list without an end": { body: "[".repeat(60_000), type: json },
+  "bytes that are no UTF-8": { body: "username=\xff\xfe&password=\xc3\x28" },
+  "JSON that is no UTF-8": { body: '{"username": "\xff", "client_name": "\xff", "password": "\xff"}', type: json },
+  "half a surrogate pair": { body: '{"username": "\\ud800", "client_name": "\\ud800", "password": "\\ud800"}', type: json },
+  "broken percent-encoding": { body: "username=%&password=%zz&grant_type=%4", type: form },
+  "encoded bytes that are no UTF-8": { body: "username=%ff&password=%c3%28&grant_type=%ff&token=%ff", type: form },
+  "NUL bytes": { body: "username=\0&password=\0&grant_type=\0&token=\0", type: form },
+  "NUL bytes in JSON": { body: '{"username": "a\\u0000", "client_name": "\\u0000", "password": "open-sesame-\\u0000"}', type: json },
+  "nothing": { body: "" },
+  "an image": { body: "\x89PNG\r\n\x1a\n", type: "image/png" },
+  "many parts": { body: '--x\r\nContent-Disposition: form-data; name="username"\r\n\r\na\r\n--x--\r\n', type: "multipart/form-data; boundary=x" },
+  "a number": { body: "5", type: json },
+};
+
+for (const [what, { body, type }] of Object.entries(bodies)) {
+  test(`${what}, at every route`, async () => {
+    for (const [path, usual, headers, method] of routes) {
+      assertRefused(await send(path, { method, headers, type: type ?? usual, body }), path, what);
+    }
+    assert.deepEqual(await storedNow(), stored);
+  });
+}
+
+
+/** A refusal of ours, or one of workerd's, which does not let everything through to a Worker. */
+function assertRefusedBySomebody(answer, path, what) {
+  if (/^x-request-id:/im.test(answer.headers)) assertRefused(answer, path, what);
+  else assert.ok(answer.status >= 400 && answer.status < 500, `${what} at ${path}: ${answer.status} ${answer.text}`);
+}
+
+test("malformed paths are refused", async () => {
+  for (const bad of ["\xff", "\xc3\x28", "%ff", "%c3%28", "%", "%4", "%zz", "%00", "\0", "%2e%2e%2f", "x".repeat(60_000), "http://[::1/", "/////"]) {
+    for (const path of ["/", "/o/", "/o/token/", "/sign_up/", "/validate/", "/admin/api/users/", "/admin/api/applications/"]) {
+      for (const method of ["GET", "POST", "DELETE"]) {
+        const answer = await send(path + bad, { method, headers: [...operator, `Accept: ${json}`], type: form });
+        // It is a path of no route, so it has no prefix's shape.
+        assertRefusedBySomebody(answer, path.startsWith("/admin") ? path : "/", JSON.stringify(bad.slice(0, 20)));
+      }
+    }
+  }
+  assert.deepEqual(await storedNow(), stored);
+});
+
+test("malformed queries are refused", async () => {
+  for (const bad of ["scope=\xff", "scope=%ff", "scope=%zz", "scope=%", "scope=%00", "scope=\0", "scope=a&scope=a", "limit=1&limit=1", parameters]) {
+    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/sign_up/"]) {
+      assertRefusedBySomebody(await send(`${path}?${bad}`, { type: form }), path, bad.slice(0, 20));
+    }
+    for (const path of ["/admin/api/users", "/admin/api/applications"]) {
+      const answer = await send(`${path}?${bad}`, { method: "GET", headers: operator });
+      assertRefusedBySomebody(answer, path, bad.slice(0, 20));
+    }
+  }
+  assert.deepEqual(await storedNow(), stored);
+});
+
+const headers = {
+  "1,000 headers": Array.from({ length: 1000 }, (_, index) => `X-${index}: ${"x".repeat(50)}`),
+  "10,000 headers": Array.from({ length: 10_000 }, (_, index) => `X-${index}: x`),
+  "a header of 60 kB": [`X: ${"x".repeat(60_000)}`],
+  "10,000 cookies": [`Cookie: ${"a=b; ".repeat(10_000)}`],
+  "a line without a colon": ["no colon"],
+  "a NUL": ["X: a\0b"],
+  "a length that is none": ["Content-Length: x"],
+  "two lengths": ["Content-Length: 7"],
+  "a token of 60 kB": [`Authorization: Bearer ${"x".repeat(60_000)}`],
+  "a token that is no text": ["Authorization: Bearer \xff"],
+  "two tokens": ["Authorization: Bearer a", "Authorization: Bearer b"],
+  "no credentials after all": ["Authorization:"],
+  "broken Basic": ["Authorization: Basic %%%"],
+  "Basic that is no UTF-8": [`Authorization: Basic ${btoa("\xff\xfe:\xff")}`],
+  "Basic with NUL bytes": [`Authorization: Basic ${btoa("\0:\0")}`],
+  "an origin that is no text": ["Origin: \xff"],
+  "a type that is no text": ["Content-Type: \xff"],
+};
+
+for (const [what, lines] of Object.entries(headers)) {
+  test(`among the headers ${what}, at every route`, async () => {
+    for (const [path, type, mayCome = [], method] of routes) {
+      const credentials = lines.some((line) => line.startsWith("Authorization")) ? [] : mayCome;
+      const answer = await send(path, { method, type, headers: [...credentials, `Accept: ${json}`, ...lines] });
+      assertRefusedBySomebody(answer, path, what);
+    }
+    assert.deepEqual(await storedNow(), stored);
+  });
+}
+
+test("a header of 1 MiB is refused, or ends the connection", async () => {
+  for (const [path, type] of routes) {
+    const answer = await send(path, { type, headers: [`X: ${"x".repeat(1024 * 1024)}`] });
+    if (answer) assertRefusedBySomebody(answer, path, "1 MiB");
+  }
+  assert.deepEqual(await storedNow(), stored);
+});
+
+test("methods that nobody knows are refused", async () => {
+  for (const method of ["BREW", "post", "X".repeat(10_000), "\xff", "PO ST", "", "TRACE", "PROPFIND", "LOCK"]) {
+    for (const [path, type, mayCome] of routes) {
+      const answer = await send(path, { method, type, headers: [...(mayCome ?? []), `Accept: ${json}`] });
+      if (answer.status === 501) assert.match(answer.text, /Unrecognized request method/); // says workerd (RFC 9110 §15.6.2)
+      else assertRefusedBySomebody(answer, path, method.slice(0, 20));
+    }
+  }
+  assert.deepEqual(await storedNow(), stored);
+});
+
+test("the end: it still does what it is for", async () => {
+  const { access_token } = await logIn();
+  assert.equal((await postern.validate(access_token)).status, 200);
+});
