@@ -368,6 +368,13 @@ for (const { name, start, validate, malformed } of proxies) {
       assert.equal((await ask("/", { headers: bearer(access_token) })).status, 200);
     });
 
+    if (name === "nginx") {
+      test("the place where Postern is asked is not for callers", async () => {
+        assert.equal((await ask("/_validate", { headers: bearer((await logIn()).access_token) })).status, 404);
+        assert.deepEqual(witness.questions, []);
+      });
+    }
+
     test("while the origin is down, that is not put on Postern", async () => {
       const { access_token } = await logIn();
       origin.server.close();
