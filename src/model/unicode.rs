@@ -1,5 +1,5 @@
 //! Compatibility normalization (Unicode Standard Annex #15) and full case folding (Unicode §3.13). The tables are those of
-//! crates that would be a fifth of the whole server; `build.rs` packs them.
+//! crates that would be a seventh of the whole server; `build.rs` packs them.
 
 use std::iter;
 use std::sync::LazyLock;
