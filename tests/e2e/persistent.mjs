@@ -1,26 +1,5 @@
-// Runs the built Worker over the D1 and KV that a folder holds, and says where, until it is killed:
-// `node persistent.mjs '{"folder": …, "bindings": {…}, "schema": [statement, …]}'`. It loads no wrangler, which takes long.
-import { fileURLToPath } from "node:url";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+// Runs the Worker until it is killed, and says where it listens: `node persistent.mjs '<what startBare takes, as JSON>'`.
+import { startBare } from "./bare.mjs";
 
-const { folder, bindings, schema } = JSON.parse(process.argv[2]);
-const build = fileURLToPath(new URL("../../build", import.meta.url));
-const miniflare = new Miniflare(
-  convertV4MiniflareOptions({
-    name: "postern",
-    modulesRoot: build,
-    modules: [
-      { type: "ESModule", path: `${build}/index.js` },
-      { type: "CompiledWasm", path: `${build}/index_bg.wasm` },
-    ],
-    compatibilityDate: "2026-10-01",
-    bindings,
-    d1Databases: { DB: "DB" },
-    kvNamespaces: { TOKENS: "TOKENS" },
-    resourcePersistencePath: folder,
-  }),
-);
-const { origin } = await miniflare.ready;
-const { DB } = await miniflare.getBindings();
-for (const statement of schema) await DB.prepare(statement).run();
-console.log(`Ready on ${origin}`);
+const { url } = await startBare(JSON.parse(process.argv[2]));
+console.log(`Ready on ${url.origin}`);

@@ -63,6 +63,23 @@ for (const [how, make] of [["with a Content-Length", (text) => ({ body: text })]
   });
 }
 
+test("a body of 1 MiB is refused at every route that reads one, in its own shape", async () => {
+  const operator = { Authorization: `Bearer ${secrets.ADMIN_TOKEN}`, "Content-Type": "application/json" };
+  for (const [path, headers, answer] of [
+    ["/o/token/", { "Content-Type": form }],
+    ["/o/revoke_token/", { "Content-Type": form }],
+    ["/o/introspect/", { "Content-Type": form }],
+    ["/admin/api/applications", operator],
+    ["/admin/api/users", operator],
+    ["/admin/api/users/alice/set-password", operator],
+    ["/sign_up/", { "Content-Type": form }, { detail: "the body is longer than 65536 bytes" }],
+  ]) {
+    const { status, body } = await postern.caller("/fetch", [path, { method: "POST", headers, body: "x".repeat(1024 * 1024) }]);
+    assert.equal(status, 413, path);
+    assert.deepEqual(body, answer ?? { error: "invalid_request", error_description: "the body is longer than 65536 bytes" });
+  }
+});
+
 test("a body without an end is refused as soon as it is too long", async () => {
   assert.deepEqual(await postern.caller("/endless"), { resolved: 413 });
 });
