@@ -66,10 +66,11 @@ if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(module)) 
  */
 function exportTheWorkerAlone() {
   const text = readFileSync(module, "utf8");
-  const [, entrypoint] = text.match(/[\s;]([\w$]+)=class extends [\w$]+\{\};\1\.prototype\.fetch=/) ?? [];
+  const [, entrypoint] = text.match(/[\s;]([\w$]+)=class extends [\w$]+\{\};(?=\1\.prototype\.)/) ?? [];
   const exportsAtTheEnd = /export\s*\{[^{}]*?([\w$]+) as default[^{}]*\};?\s*$/;
   const [, exported] = text.match(exportsAtTheEnd) ?? [];
-  if (!entrypoint || !text.includes(`${exported}=new Proxy(${entrypoint},`)) fail(`${folder}/index.js does not end with its exports: worker-build has changed.`);
+  const isOurs = text.includes(`${entrypoint}.prototype.fetch=`) && text.includes(`${exported}=new Proxy(${entrypoint},`);
+  if (!isOurs) fail(`${folder}/index.js does not end with its exports: worker-build has changed.`);
   writeFileSync(module, text.replace(exportsAtTheEnd, `export{${isAsMade ? exported : entrypoint} as default};\n`));
 }
 
