@@ -3,12 +3,15 @@
 import { env } from "cloudflare:workers";
 import Postern from "../build/index.js";
 
-const none = { d1: 0, rowsWritten: 0, kvReads: 0, kvWrites: 0 };
+const none = { d1: 0, rowsRead: 0, rowsWritten: 0, kvReads: 0, kvWrites: 0 };
 let counts = { ...none };
 
 const noteD1 = (results) => {
   counts.d1 += 1;
-  for (const { meta } of [results].flat()) counts.rowsWritten += meta?.rows_written ?? 0;
+  for (const { meta } of [results].flat()) {
+    counts.rowsRead += meta?.rows_read ?? 0;
+    counts.rowsWritten += meta?.rows_written ?? 0;
+  }
 };
 watch(Object.getPrototypeOf(env.DB), ["batch"], noteD1);
 watch(Object.getPrototypeOf(env.DB.prepare("SELECT 1")), ["run", "all", "first", "raw"], noteD1);

@@ -79,13 +79,13 @@ export function printGrowth({ few, many, cases }) {
   }
 }
 
-const callsHead = ["calls of a request", "D1 round trips", "D1 rows written", "KV reads", "KV writes", "budget", "met"];
+const callsHead = ["calls of a request", "D1 round trips", "D1 rows read", "D1 rows written", "KV reads", "KV writes", "budget", "met"];
 
 function callsOf({ name, counted, calls }) {
-  const { d1, rowsWritten, kvReads, kvWrites } = counted;
+  const { d1, rowsRead, rowsWritten, kvReads, kvWrites } = counted;
   const isMet = Object.entries(calls).every(([of, most]) => counted[of] <= most);
   const budget = `≤ ${calls.d1} D1, ${calls.kvReads} KV reads, ${calls.kvWrites} KV writes`;
-  return [name, ...[d1, rowsWritten, kvReads, kvWrites].map(String), budget, isMet ? "met" : "NOT met"];
+  return [name, ...[d1, rowsRead, rowsWritten, kvReads, kvWrites].map(String), budget, isMet ? "met" : "NOT met"];
 }
 
 function median(values) {

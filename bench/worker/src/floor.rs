@@ -26,6 +26,9 @@ const GRANT: &str = "floor-grant-----";
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// When the count of tries begins anew: never.
+const TRIES_UNTIL: f64 = 4_000_000_000.0;
+
 const RECORD: &str = include_str!("record.txt");
 
 #[wasm_bindgen(module = "cloudflare:workers")]
@@ -135,8 +138,12 @@ impl Isolate {
             ],
         )?];
         if let Some((user, _)) = user {
+            let event = [number(now), text(user), text("logged_in"), text(APPLICATION), JsValue::NULL];
+            batch.push(self.prepare(sql::NOTE_EVENT, &event)?);
+            batch.push(self.prepare(sql::DELETE_EXPIRED_EVENTS, &[number(0.0), number(4.0)])?);
             let values = [text(user), number(now), JsValue::NULL, text(&family)];
             batch.push(self.prepare(sql::NOTE_LOGIN, &values)?);
+            batch.push(self.prepare(sql::SETTLE_TRY, &[text(&subject()), number(1.0), number(TRIES_UNTIL)])?);
         }
         batch.push(self.prepare(sql::DELETE_EXPIRED_FAMILIES, &[number(now), number(4.0)])?);
         batch.push(self.revision()?);
@@ -145,10 +152,26 @@ impl Isolate {
         Ok(())
     }
 
-    /// One read, one Argon2id, one batch, one KV write after the answer.
+    /// One batch that reads and counts, one Argon2id, one batch that stores, one KV write after the answer.
     async fn password(&self) -> Result<()> {
-        let values = [text(USERNAME), text(USERNAME), text(APPLICATION)];
-        self.prepare(sql::FIND_FOR_LOGIN, &values)?.run().await?;
+        let now = now();
+        let find = [text(USERNAME), text(USERNAME), text(APPLICATION)];
+        let count = [
+            text(&subject()),
+            number(TRIES_UNTIL),
+            number(now),
+            text(APPLICATION),
+            text(REVISION),
+            number(12.0),
+            JsValue::NULL,
+            JsValue::NULL,
+        ];
+        self.batch(vec![
+            self.prepare(sql::FIND_FOR_LOGIN, &find)?,
+            self.prepare(sql::COUNT_TRY, &count)?,
+            self.prepare(sql::DELETE_EXPIRED_TRIES, &[number(now), number(4.0)])?,
+        ])
+        .await?;
         let hash = PasswordHash::new(PASSWORD_HASH).map_err(failed)?;
         if Argon2::default().verify_password(b"open-sesame-1001", &hash).is_ok() {
             return Err(Error::RustError("an impossible hash".to_owned()));
@@ -213,6 +236,11 @@ impl Isolate {
             Ok(JsValue::UNDEFINED)
         }));
     }
+}
+
+/// As long as a keyed digest.
+fn subject() -> String {
+    "s".repeat(43)
 }
 
 fn now() -> f64 {

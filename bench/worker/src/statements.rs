@@ -51,3 +51,23 @@ pub const FIND_FOR_LOGIN: &str = "SELECT u.*, g.id AS grant_id, a.revision FROM 
 
 pub const DELETE_EXPIRED_FAMILIES: &str =
     "DELETE FROM families WHERE id IN (SELECT id FROM families WHERE expires_at <= ?1 LIMIT ?2)";
+
+pub const COUNT_TRY: &str = "INSERT INTO attempts (subject, count, expires_at) SELECT ?1, 1, ?2
+     WHERE (?4 IS NULL OR EXISTS (SELECT 1 FROM applications WHERE id = ?4 AND revision = ?5))
+     AND NOT EXISTS (SELECT 1 FROM attempts WHERE subject = ?7 AND count > ?8)
+     ON CONFLICT (subject) DO UPDATE SET
+     count = CASE WHEN expires_at <= ?3 THEN 1 ELSE min(count + 1, ?6) END,
+     expires_at = CASE WHEN expires_at <= ?3 THEN excluded.expires_at ELSE expires_at END
+     RETURNING count, expires_at";
+
+pub const SETTLE_TRY: &str =
+    "UPDATE attempts SET count = max(count - ?2, 0) WHERE subject = ?1 AND expires_at = ?3";
+
+pub const DELETE_EXPIRED_TRIES: &str =
+    "DELETE FROM attempts WHERE subject IN (SELECT subject FROM attempts WHERE expires_at <= ?1 LIMIT ?2)";
+
+pub const NOTE_EVENT: &str = "INSERT INTO audit_events (created_at, actor, action, target, address)
+     SELECT ?1, ?2, ?3, ?4, ?5 WHERE changes() > 0";
+
+pub const DELETE_EXPIRED_EVENTS: &str =
+    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE created_at <= ?1 LIMIT ?2)";
