@@ -188,5 +188,7 @@ fn finish_error(response: &mut Response, error: &OAuthError) {
     if let Some(seconds) = error.retry_after_seconds() {
         set(response, RETRY_AFTER, &seconds.to_string());
     }
-    because(response, error.code().as_str(), error.detail(), true);
+    // The first refusal of an account or address is an event with a line of its own.
+    let is_logged = error.code() != ErrorCode::TooManyAttempts;
+    because(response, error.code().as_str(), error.detail(), is_logged);
 }

@@ -1,5 +1,6 @@
 // Validation as origin APIs use it: by HTTP and by RPC over a service binding, and what else the Worker can be asked.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { basic, checkout, startMainJob } from "./support.mjs";
@@ -254,4 +255,10 @@ test("what a header holds cannot be taken for another header", async () => {
   }
   const twice = { ...bearer(access_token), "X-Forwarded-Host": "a.example, b.example" };
   assert.equal((await postern.fetch("/validate/", { headers: twice })).status, 400);
+});
+
+test("the released hashing is built with wasm's SIMD instructions", () => {
+  // Argon2's multiplications: two lanes at once, each with the lower halves alone.
+  const disassembled = execFileSync(`${checkout}/node_modules/.bin/wasm-dis`, [`${checkout}/build/index_bg.wasm`], { encoding: "utf8", maxBuffer: 1 << 28 });
+  assert.ok(disassembled.split("i64x2.add").length > 50);
 });
