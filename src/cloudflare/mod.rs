@@ -54,6 +54,8 @@ pub fn fetch(request: web_sys::Request) -> Result<JsValue, JsValue> {
 }
 
 async fn answer_event(request: web_sys::Request) -> Result<JsValue, JsValue> {
+    #[cfg(feature = "test_hooks")]
+    test_hooks::panic_if_asked(&request).await;
     let response = match app() {
         Ok(app) => match http::read(&request, &app).await {
             Ok(request) => router::handle(&request, &app).await,

@@ -1,4 +1,4 @@
-//! RPC methods for the tests in workerd, in builds with the feature `test_hooks` only: never in a release.
+//! RPC methods and paths for the tests in workerd, in builds with the feature `test_hooks` only: never in a release.
 
 use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
@@ -25,6 +25,18 @@ pub async fn panic_now(after_storage: JsValue) {
         ask_storage().await;
     }
     panicking();
+}
+
+/// Panics within the fetch event, if the path asks for it.
+pub async fn panic_if_asked(request: &web_sys::Request) {
+    let url = request.url();
+    if url.ends_with("/panic-now") {
+        panicking();
+    }
+    if url.ends_with("/panic-after-storage") {
+        ask_storage().await;
+        panicking();
+    }
 }
 
 /// Asks D1 again and again: in flight for as long as the isolate's instance of the wasm lives.

@@ -64,6 +64,22 @@ for (const [what, ask] of Object.entries(answered)) {
   }
 }
 
+test("a panic within a request ends it, and those in flight; later ones are answered", async () => {
+  const session = await logIn();
+  for (const path of ["/panic-now", "/panic-after-storage", "/panic-now", "/panic-after-storage"]) {
+    const [panicked, inFlight] = await Promise.all([
+      postern.fetch(path).then(({ status }) => status, () => "ended"),
+      calls(["askForever"], ["panicNow", true]),
+    ]);
+    assert.ok([500, "ended"].includes(panicked), `${path}: ${panicked}`);
+    assertEnded(inFlight);
+    for (const ask of Object.values(answered)) assert.equal(await ask(session.access_token), 200, path);
+    assert.equal((await postern.fetch(path).then(({ status }) => status, () => 500)), 500);
+    assert.equal((await postern.validate(session.access_token)).status, 200, path);
+  }
+  assert.equal((await refresh(session.refresh_token)).status, 200);
+});
+
 test("what was in flight at a panic ends with an error, and what comes after it is answered", async () => {
   const { access_token } = await logIn();
   assertEnded(await calls(["askForever"], ["askForever"], ["panicNow", false]));
