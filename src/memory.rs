@@ -25,8 +25,8 @@ pub struct Memory {
     replaced: Bounded<Mark, i64>,
     /// How many marks this isolate has made.
     marked: u64,
-    /// What has been tried too often, by its keyed digest, and until when.
-    pub over_limit: Bounded<String, Timestamp>,
+    /// What has been tried too often, by its keyed digest.
+    pub over_limit: Bounded<String, OverLimit>,
     /// What did not answer when it was last asked, and until when that is believed.
     pub health: Option<(Vec<&'static str>, Timestamp)>,
     /// How many refusals were not worth a line in the log.
@@ -35,6 +35,15 @@ pub struct Memory {
     origins: Bounded<String, Believed<bool>>,
     /// Keyed digests of chosen client secrets that were seen to be right, by application.
     proven_secrets: Bounded<ApplicationId, [u8; 32]>,
+}
+
+/// Something has been tried too often.
+#[derive(Clone, Copy)]
+pub struct OverLimit {
+    /// Then the database is asked again.
+    pub believed_until: Timestamp,
+    /// Then the count begins anew.
+    pub expires_at: Timestamp,
 }
 
 /// What was found of a token.
@@ -222,7 +231,8 @@ mod tests {
             memory.mark(family, 1);
             memory.mark(Mark::Replaced(TokenDigest::of(&text)), 1);
             memory.stored_marks.insert(family, 1);
-            memory.over_limit.insert(text.clone(), Timestamp(0));
+            let over_limit = OverLimit { believed_until: Timestamp(0), expires_at: Timestamp(0) };
+            memory.over_limit.insert(text.clone(), over_limit);
             memory.remember_origin(&text, true, Timestamp(0));
         }
         let kept = [

@@ -4,8 +4,9 @@
 use serde_json::json;
 
 use crate::app::App;
+use crate::memory::OverLimit;
 use crate::model::address::Address;
-use crate::model::audit::{Action, Actor, By};
+use crate::model::audit::{Action, Actor, AuditEvent, By};
 use crate::model::id::ApplicationId;
 use crate::model::limit::Limit;
 use crate::model::time::{Lifetime, Timestamp};
@@ -76,18 +77,26 @@ pub async fn judge(
     address: Option<Address>,
     app: &App,
 ) -> Result<Counting, OAuthError> {
+    let by = By { actor: Actor::Anybody, address };
     if let Some(counted) = &attempt.account {
-        note(counted, Action::AccountLocked, account, address, app).await;
+        remember(counted, counted.expires_at, app);
+        note(counted, &by.did(Action::AccountLocked, account.as_deref().unwrap_or("nobody")), app).await;
     }
-    if let Some(counted) = &attempt.address {
-        note(counted, Action::AddressBlocked, address.map(|address| address.network()), address, app).await;
-        if counted.is_over() {
-            return Err(too_many(counted.expires_at, app.clock.now()));
-        }
+    if let (Some(counted), Some(address)) = (&attempt.address, address) {
+        judge_address(counted, address, app).await?;
     }
     let address_is_clean = attempt.address.as_ref().is_some_and(|address| address.count == 1);
     let is_locked = attempt.account.as_ref().is_some_and(Counted::is_over) && !address_is_clean;
     Ok(Counting { attempt, is_locked })
+}
+
+async fn judge_address(counted: &Counted, address: Address, app: &App) -> Result<(), OAuthError> {
+    let now = app.clock.now();
+    // It may be over its limit by what is under way only, and that may turn out to be right.
+    remember(counted, counted.expires_at.min(now + BELIEVED), app);
+    let by = By { actor: Actor::Anybody, address: Some(address) };
+    note(counted, &by.did(Action::AddressBlocked, address.network()), app).await;
+    if counted.is_over() { Err(too_many(counted.expires_at, now)) } else { Ok(()) }
 }
 
 /// Counts a try at a secret, by itself. One at an account may have been looked at: it is counted whatever is known of the
@@ -124,9 +133,7 @@ pub async fn count_sign_up(address: Option<Address>, app: &App) -> Result<(), OA
     let now = app.clock.now();
     let counter = counter("sign_up", &address.network(), limit, app);
     check(&counter, now, app)?;
-    let counted = attempts::count_one(counter, now, &*app.db).await?;
-    note(&counted, Action::AddressBlocked, Some(address.network()), Some(address), app).await;
-    if counted.is_over() { Err(too_many(counted.expires_at, now)) } else { Ok(()) }
+    judge_address(&attempts::count_one(counter, now, &*app.db).await?, address, app).await
 }
 
 /// Refuses an address of which this isolate has seen too many failures: before any work, and without any I/O.
@@ -151,45 +158,35 @@ pub fn is_locked_here(application: ApplicationId, app: &App) -> bool {
 pub fn doubt(application: ApplicationId, app: &App) {
     if let Some(counter) = attempt(Some(Account::Application(application)), None, app).account {
         let until = app.clock.now() + BELIEVED;
-        app.memory.borrow_mut().over_limit.insert(counter.subject, until);
+        let doubt = OverLimit { believed_until: until, expires_at: until };
+        app.memory.borrow_mut().over_limit.insert(counter.subject, doubt);
     }
 }
 
 fn check(counter: &Counter, now: Timestamp, app: &App) -> Result<(), OAuthError> {
     match app.memory.borrow().over_limit.get(&counter.subject) {
-        Some(until) if *until > now => Err(too_many(*until, now)),
+        Some(over) if over.believed_until > now => Err(too_many(over.expires_at, now)),
         _ => Ok(()),
     }
 }
 
-/// This isolate remembers for a while what is over its limit. The first try beyond it is an event.
-async fn note(
-    counted: &Counted,
-    action: Action,
-    target: Option<String>,
-    address: Option<Address>,
-    app: &App,
-) {
-    remember(counted, action, app);
+/// The first try beyond a limit is an event.
+async fn note(counted: &Counted, event: &AuditEvent, app: &App) {
     if !counted.is_first_over() {
         return;
     }
-    let event = By { actor: Actor::Anybody, address }.did(action, target.as_deref().unwrap_or("nobody"));
-    app.log.line(json!({"level": "warning", "event": action.as_str(), "target": event.target}));
-    if let Err(error) = audit_events::insert(&event, app.clock.now(), &*app.db).await {
+    app.log.line(json!({"level": "warning", "event": event.action.as_str(), "target": event.target}));
+    if let Err(error) = audit_events::insert(event, app.clock.now(), &*app.db).await {
         app.log.line(json!({"level": "error", "event": "audit_failed", "detail": error.to_string()}));
     }
 }
 
-fn remember(counted: &Counted, action: Action, app: &App) {
+/// This isolate remembers for a while what is over its limit.
+fn remember(counted: &Counted, believed_until: Timestamp, app: &App) {
     let over_limit = &mut app.memory.borrow_mut().over_limit;
-    let until = match action {
-        // It may be over its limit by what is under way only, and that may turn out to be right.
-        Action::AddressBlocked => counted.expires_at.min(app.clock.now() + BELIEVED),
-        _ => counted.expires_at,
-    };
     if counted.is_over() {
-        over_limit.insert(counted.subject().to_owned(), until);
+        let over = OverLimit { believed_until, expires_at: counted.expires_at };
+        over_limit.insert(counted.subject().to_owned(), over);
     } else {
         over_limit.remove(counted.subject());
     }
