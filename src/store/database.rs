@@ -127,9 +127,9 @@ fn wrong(column: &str) -> StoreError {
     StoreError(format!("column {column} does not hold what the schema says"))
 }
 
-/// Asks the database for a row that every schema has.
+/// Asks the database for something that every schema has.
 pub async fn ping(db: &dyn Database) -> Result<(), StoreError> {
-    db.run(Statement::new("SELECT 1 FROM applications LIMIT 1")).await.map(drop)
+    db.run(Statement::new("SELECT 1 FROM applications WHERE id = ''")).await.map(drop)
 }
 
 /// The outcome number `index` of a batch.

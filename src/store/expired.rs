@@ -74,23 +74,25 @@ fn delete_expired_families(now: Timestamp, limit: i64) -> Statement {
     .bind(limit)
 }
 
+// CROSS JOIN keeps SQLite to the order of the tables, the few first: by itself it may begin with all families.
+
 const DELETE_FAMILIES_OF_EARLIER_USER_EPOCHS: &str = "DELETE FROM families WHERE id IN (
-   SELECT f.id FROM purges p JOIN grants g ON g.user_id = p.owner_id AND g.ended_at IS NULL
-   JOIN families f ON f.grant_id = g.id WHERE f.user_epoch < p.token_epoch LIMIT ?1)";
+   SELECT f.id FROM purges p CROSS JOIN grants g ON g.user_id = p.owner_id AND g.ended_at IS NULL
+   CROSS JOIN families f ON f.grant_id = g.id WHERE f.user_epoch < p.token_epoch LIMIT ?1)";
 
 const DELETE_FAMILIES_OF_EARLIER_APPLICATION_EPOCHS: &str = "DELETE FROM families WHERE id IN (
-   SELECT f.id FROM purges p JOIN grants g ON g.application_id = p.owner_id AND g.ended_at IS NULL
-   JOIN families f ON f.grant_id = g.id WHERE f.application_epoch < p.token_epoch LIMIT ?1)";
+   SELECT f.id FROM purges p CROSS JOIN grants g ON g.application_id = p.owner_id AND g.ended_at IS NULL
+   CROSS JOIN families f ON f.grant_id = g.id WHERE f.application_epoch < p.token_epoch LIMIT ?1)";
 
 const DELETE_FAMILIES_OF_ENDED_GRANTS: &str = "DELETE FROM families WHERE id IN (
-   SELECT f.id FROM grants g JOIN families f ON f.grant_id = g.id WHERE g.ended_at <= ?2 LIMIT ?1)";
+   SELECT f.id FROM grants g CROSS JOIN families f ON f.grant_id = g.id WHERE g.ended_at <= ?2 LIMIT ?1)";
 
 const END_GRANTS_OF_DELETED_USERS: &str = "UPDATE grants SET ended_at = ?2 WHERE id IN (
-   SELECT g.id FROM purges p JOIN grants g ON g.user_id = p.owner_id
+   SELECT g.id FROM purges p CROSS JOIN grants g ON g.user_id = p.owner_id
    WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)";
 
 const END_GRANTS_OF_DELETED_APPLICATIONS: &str = "UPDATE grants SET ended_at = ?2 WHERE id IN (
-   SELECT g.id FROM purges p JOIN grants g ON g.application_id = p.owner_id
+   SELECT g.id FROM purges p CROSS JOIN grants g ON g.application_id = p.owner_id
    WHERE p.is_deleted = 1 AND g.ended_at IS NULL LIMIT ?1)";
 
 const DELETE_ENDED_GRANTS: &str =

@@ -60,6 +60,45 @@ fn the_native_driver_does_what_d1_does() {
     }
 }
 
+#[test]
+fn no_statement_of_the_server_scans_a_table_that_grows() {
+    let server = TestServer::new();
+    let mut statements = 0;
+    for file in std::fs::read_dir("src/store").unwrap() {
+        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for sql in texts(&source).filter(|text| is_sql(text)) {
+            server.db.assert_plan(sql);
+            statements += 1;
+        }
+    }
+    assert!(statements >= 50, "{statements}");
+}
+
+/// The texts that stand in a source: all that is between two quotation marks, comments left out.
+fn texts(source: &str) -> impl Iterator<Item = &str> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or(source);
+    let mut rest = code;
+    std::iter::from_fn(move || {
+        loop {
+            let at = rest.find(['"', '/'])?;
+            if rest[at..].starts_with("//") {
+                rest = rest[at..].split_once('\n')?.1;
+            } else if rest[at..].starts_with('/') {
+                rest = &rest[at + 1..];
+            } else {
+                let end = if rest[..at].ends_with("r#") { "\"#" } else { "\"" };
+                let (text, after) = rest[at + 1..].split_once(end)?;
+                rest = after;
+                return Some(text);
+            }
+        }
+    })
+}
+
+fn is_sql(text: &str) -> bool {
+    ["SELECT ", "INSERT ", "UPDATE ", "DELETE "].iter().any(|verb| text.starts_with(verb))
+}
+
 fn run(db: &dyn Database, lines: &[Line]) -> Result<Vec<Outcome>, StoreError> {
     match lines {
         [line] => block_on(db.run(statement(line))).map(|outcome| vec![outcome]),
