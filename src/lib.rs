@@ -1,8 +1,8 @@
 //! Postern: an OAuth 2 authorization server at the edge.
 //!
 //! A request comes in at [`cloudflare`] (or, in tests, straight at [`router::handle`]), is routed to one of the
-//! [`endpoints`] (for programs) or [`pages`] (for people), which ask [`grants`] for the rules, [`tokens`] for minting,
-//! finding and ending tokens, and [`store`] for SQL. [`model`] is what exists, [`protocol`] what the RFCs define,
+//! [`endpoints`] (for programs) or [`pages`] (for people), each given a [`call::Call`]. They ask [`grants`] for the
+//! rules, [`tokens`] for minting, finding and ending tokens, and [`store`] for SQL. [`model`] is what exists, [`protocol`] what the RFCs define,
 //! [`crypto`] what keeps secrets. A file uses its own room and rooms further down, never up; [`app`], [`settings`] and
 //! [`memory`] are usable from [`endpoints`] down to [`store`].
 //!
@@ -10,6 +10,7 @@
 //! application; the room [`grants`] is about grant types, RFC 6749's other use of the word.
 
 pub mod app;
+pub mod call;
 #[cfg(target_arch = "wasm32")]
 pub mod cloudflare;
 pub mod cron;

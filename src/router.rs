@@ -10,8 +10,10 @@ use serde_json::json;
 use crate::app::{App, Log};
 use crate::crypto::encoding::base64url;
 use crate::crypto::{Random, random_bytes};
-use crate::endpoints::respond::{self, Refusal};
-use crate::endpoints::{Call, Request, Response, cors};
+
+use crate::call::{self, Call, Refusal, Request, Response};
+use crate::endpoints::cors;
+use crate::endpoints::respond;
 use crate::endpoints::{admin, discovery, healthz, introspect, revoke_token, sign_up, token, validate};
 use crate::pages;
 use crate::protocol::error::OAuthError;
@@ -239,7 +241,7 @@ pub fn unusable(
 /// A page that names the setting, and a line in the log.
 fn misconfigured(error: &SettingError) -> Response {
     let mut response = pages::error::misconfigured(error);
-    respond::because(&mut response, "bad_setting", error.to_string(), true);
+    call::because(&mut response, "bad_setting", error.to_string(), true);
     response
 }
 
@@ -255,7 +257,7 @@ async fn call_route(route: &Route, call: &Call<'_>) -> Response {
     let Some((_, handler)) = handler else {
         let mut response =
             refuse(route.shape, StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here");
-        respond::set(&mut response, ALLOW, &allowed(route));
+        call::set(&mut response, ALLOW, &allowed(route));
         return response;
     };
     if route.limited && !is_within_bounds(call).await {
@@ -334,7 +336,7 @@ fn not_found(request: &Request) -> Response {
     if accept.contains("application/json") {
         let mut response =
             respond::oauth_with_status(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
-        respond::because(&mut response, "not_found", String::new(), false);
+        call::because(&mut response, "not_found", String::new(), false);
         response
     } else {
         pages::error::not_found()
@@ -352,7 +354,7 @@ pub fn note_refusal(method: &str, path: &str, response: &mut Response, app: &App
         None => {
             let unlogged = &mut app.memory.borrow_mut().unlogged;
             *unlogged += 1;
-            respond::set(response, REQUEST_ID, &format!("unlogged-{unlogged}"));
+            call::set(response, REQUEST_ID, &format!("unlogged-{unlogged}"));
         }
     }
 }
@@ -368,7 +370,7 @@ fn log_refusal(
     log: &dyn Log,
 ) {
     let id = base64url(&random_bytes::<12>(random));
-    respond::set(response, REQUEST_ID, &id);
+    call::set(response, REQUEST_ID, &id);
     log.line(json!({
         "level": if response.status().is_server_error() { "error" } else { "info" },
         "event": "refused",

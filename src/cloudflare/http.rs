@@ -11,7 +11,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, ResponseInit};
 
 use crate::app::App;
-use crate::endpoints::{Request, Response, respond};
+use crate::call::{Request, Response};
+use crate::endpoints::respond;
 use crate::router::{BodyTooLong, LONGEST_BODY, is_hostless, reads_body};
 
 #[wasm_bindgen(module = "/src/cloudflare/http.js")]

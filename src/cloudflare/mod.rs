@@ -21,8 +21,8 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::{Env, console_log};
 
 use crate::app::{App, Clock, Log};
+use crate::call::Response;
 use crate::crypto::Random;
-use crate::endpoints::Response;
 use crate::memory::Memory;
 use crate::model::time::Timestamp;
 use crate::settings::{SettingError, Settings, Variable};

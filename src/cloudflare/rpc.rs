@@ -6,8 +6,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{app, unusable};
+use crate::call::Response;
+use crate::endpoints::respond;
 use crate::endpoints::validate::{self, Demands};
-use crate::endpoints::{Response, respond};
 use crate::protocol::error::OAuthError;
 
 /// Validates an `Authorization` header. Never throws, and resolves to `{status, headers, body}`, equal to what

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use http::header::AUTHORIZATION;
 
-use super::{Call, header};
 use crate::app::App;
+use crate::call::{Call, header};
 use crate::crypto::secret::Secret;
 use crate::grants::GrantError;
 use crate::grants::client::{AuthenticatedClient, SecretAttempt, unproven};

@@ -6,8 +6,9 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue, ORIGIN, VARY,
 };
 
-use super::respond::{empty, set};
-use super::{Call, Response, header};
+use super::respond::empty;
+use crate::call::set;
+use crate::call::{Call, Response, header};
 use crate::protocol::uri::check_origin;
 use crate::store::applications;
 use crate::store::database::StoreError;

@@ -4,7 +4,8 @@ use http::StatusCode;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, PRAGMA};
 use serde_json::json;
 
-use super::{Call, Response, respond, token};
+use super::{respond, token};
+use crate::call::{self, Call, Response};
 
 const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 
@@ -34,7 +35,7 @@ pub async fn get(call: &Call<'_>) -> Response {
     });
     let mut response = respond::json(StatusCode::OK, &body);
     response.headers_mut().remove(PRAGMA);
-    respond::set(&mut response, CACHE_CONTROL, "public, max-age=300");
-    respond::set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    call::set(&mut response, CACHE_CONTROL, "public, max-age=300");
+    call::set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     response
 }

@@ -3,8 +3,9 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Call, Response, respond};
+use super::respond;
 use crate::app::App;
+use crate::call::{self, Call, Response};
 use crate::model::time::Lifetime;
 use crate::store::database;
 
@@ -19,8 +20,8 @@ pub async fn get(call: &Call<'_>) -> Response {
     }
     let mut response =
         respond::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "unavailable", "failed": failed}));
-    respond::set(&mut response, http::header::RETRY_AFTER, "2");
-    respond::because(&mut response, "unhealthy", failed.join(", "), true);
+    call::set(&mut response, http::header::RETRY_AFTER, "2");
+    call::because(&mut response, "unhealthy", failed.join(", "), true);
     response
 }
 

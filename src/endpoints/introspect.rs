@@ -5,9 +5,10 @@ use http::header::AUTHORIZATION;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::body::form;
-use super::{Call, Response, client_auth, header, respond};
+use super::{client_auth, respond};
 use crate::app::App;
+use crate::call::body::form;
+use crate::call::{Call, Response, header};
 use crate::crypto::secret::Secret;
 use crate::grants::GrantError;
 use crate::grants::client::{AuthenticatedClient, unproven};

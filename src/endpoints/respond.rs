@@ -1,22 +1,13 @@
 //! Answers: JSON and the standards' errors. Which code has which status stands here, once.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Response;
+use crate::call::{Response, because, set};
 use crate::model::fields::FieldErrors;
 use crate::protocol::error::{ErrorCode, OAuthError};
-
-/// Why a request was refused, for the operator's log.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    pub error: &'static str,
-    pub detail: String,
-    /// False where a line would cost more than the refusal: then it is only counted.
-    pub is_logged: bool,
-}
 
 /// As many as a good answer of `/validate/` has.
 const USUAL_HEADERS: usize = 8;
@@ -140,18 +131,6 @@ pub fn oauth_with_status(status: StatusCode, code: &'static str, description: &s
     let mut response = json(status, &json!({"error": code, "error_description": description}));
     because(&mut response, code, description.to_owned(), true);
     response
-}
-
-/// Puts a header. What cannot be one is left out.
-pub fn set(response: &mut Response, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
-}
-
-/// Notes for the log why a request is refused.
-pub fn because(response: &mut Response, error: &'static str, detail: String, is_logged: bool) {
-    response.extensions_mut().insert(Refusal { error, detail, is_logged });
 }
 
 fn status(code: ErrorCode) -> StatusCode {

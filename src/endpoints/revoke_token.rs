@@ -2,8 +2,9 @@
 
 use http::StatusCode;
 
-use super::body::form;
-use super::{Call, Response, client_auth, respond};
+use super::{client_auth, respond};
+use crate::call::body::form;
+use crate::call::{Call, Response};
 use crate::grants::GrantError;
 use crate::grants::client::AuthenticatedClient;
 use crate::model::audit::{Action, Actor};

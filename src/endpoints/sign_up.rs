@@ -3,9 +3,10 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::body::{MediaType, media_type};
-use super::{Call, Response, respond};
+use super::respond;
 use crate::app::App;
+use crate::call::body::{MediaType, media_type};
+use crate::call::{Call, Response};
 use crate::crypto::random_bytes;
 use crate::grants::guessing;
 use crate::model::audit::{Action, Actor, By};

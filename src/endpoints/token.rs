@@ -3,8 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::body::form;
-use super::{Call, Response, client_auth, respond};
+use super::{client_auth, respond};
+use crate::call::body::form;
+use crate::call::{Call, Response};
 use crate::grants::{client_credentials, guessing, password, refresh_token};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;

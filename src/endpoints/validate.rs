@@ -4,8 +4,9 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::introspect::Active;
-use super::{Call, Request, Response, header, respond};
+use super::respond;
 use crate::app::App;
+use crate::call::{self, Call, Request, Response, header};
 use crate::crypto::encoding::header_text;
 use crate::model::scope::Scope;
 use crate::protocol::authorization;
@@ -188,7 +189,7 @@ fn bearer_token(header: &str) -> Result<Option<&str>, OAuthError> {
 
 fn good(record: &TokenRecord) -> Response {
     let mut response = respond::json(StatusCode::OK, &Active::new(record));
-    let mut set = |name, value: &str| respond::set(&mut response, name, &header_text(value));
+    let mut set = |name, value: &str| call::set(&mut response, name, &header_text(value));
     if let Some(user) = &record.user {
         set(SUBJECT, &user.id);
         set(USERNAME, &user.username);

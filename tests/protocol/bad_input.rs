@@ -1,7 +1,7 @@
 //! What bad input gets, on every route: a 4xx in the shape of its prefix, nothing stored, never a 5xx, never a panic.
 
 use http::Method;
-use postern::endpoints::Request;
+use postern::call::Request;
 use postern::router::reads_body;
 use proptest::prelude::*;
 use proptest::sample::select;

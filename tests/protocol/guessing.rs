@@ -6,7 +6,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use http::{HeaderValue, Method};
 use postern::app::Limiter;
-use postern::endpoints::Request;
+use postern::call::Request;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_executor::block_on;
 use futures_util::future::join;
 use postern::app::{HotError, HotTokens};
-use postern::endpoints::Request;
+use postern::call::Request;
 use postern::model::id::GrantId;
 use postern::model::time::{Lifetime, Timestamp};
 use postern::router;

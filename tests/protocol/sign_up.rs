@@ -1,7 +1,7 @@
 //! Signing up, in the shapes of Django REST framework.
 
 use http::Method;
-use postern::endpoints::Request;
+use postern::call::Request;
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, TestResponse, TestServer, bytes_request, request};

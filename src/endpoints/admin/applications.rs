@@ -5,11 +5,12 @@ use serde_json::{Map, Value, json};
 
 use super::{AdminError, Page, TRIES, authorized, merge_patch, refuse_changes};
 use crate::app::App;
+use crate::call::body::json_object;
+use crate::call::{Call, Response};
 use crate::crypto::encoding::base64url;
 use crate::crypto::random_bytes;
 use crate::crypto::secret::Secret;
-use crate::endpoints::body::json_object;
-use crate::endpoints::{Call, Response, respond};
+use crate::endpoints::respond;
 use crate::model::application::{
     Application, ClientType, Registration, SecretHash, check_client_id, check_client_secret,
 };

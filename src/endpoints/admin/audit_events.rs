@@ -4,7 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Page, authorized};
-use crate::endpoints::{Call, Response, respond};
+use crate::call::{Call, Response};
+use crate::endpoints::respond;
 use crate::model::fields::FieldErrors;
 use crate::store::audit_events;
 

@@ -9,7 +9,8 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use serde_json::{Map, Value};
 
-use super::{Call, Response, header, respond};
+use super::respond;
+use crate::call::{self, Call, Response, header};
 use crate::crypto::encoding::{base64url, from_base64url};
 use crate::grants::guessing;
 use crate::model::audit::{Actor, By};
@@ -53,7 +54,7 @@ async fn operator(call: &Call<'_>) -> Result<By, Response> {
         ErrorCode::InvalidToken.as_str(),
         "this takes the ADMIN_TOKEN as a Bearer token",
     );
-    respond::set(&mut response, WWW_AUTHENTICATE, r#"Bearer realm="admin""#);
+    call::set(&mut response, WWW_AUTHENTICATE, r#"Bearer realm="admin""#);
     Err(response)
 }
 

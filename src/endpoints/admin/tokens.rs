@@ -3,7 +3,8 @@
 use http::StatusCode;
 
 use super::authorized;
-use crate::endpoints::{Call, Response, respond};
+use crate::call::{Call, Response};
+use crate::endpoints::respond;
 use crate::store::expired;
 
 /// `POST /admin/api/cleartokens`: one bounded step; `more` says whether another one is due.

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::{AdminError, Page, TRIES, authorized, merge_patch, refuse_changes};
 use crate::app::App;
+use crate::call::body::json_object;
+use crate::call::{Call, Response};
 use crate::crypto::random_bytes;
-use crate::endpoints::body::json_object;
+use crate::endpoints::respond;
 use crate::endpoints::sign_up::{name_taken, store};
-use crate::endpoints::{Call, Response, respond};
 use crate::model::audit::{Action, AuditEvent, By};
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::user::{NewUser, Profile, User, required_password};

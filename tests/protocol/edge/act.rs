@@ -2,7 +2,7 @@
 //! [honoured](super::world::World::honoured) before.
 
 use http::Method;
-use postern::endpoints::Request;
+use postern::call::Request;
 use serde_json::{Value, json};
 
 use super::world::World;

@@ -1,6 +1,6 @@
 //! A registered application, as its developer uses it.
 
-use postern::endpoints::Request;
+use postern::call::Request;
 use serde_json::{Map, Value, json};
 
 use super::{PASSWORD, TestResponse, TestServer, form_request};

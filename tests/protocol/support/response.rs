@@ -1,6 +1,6 @@
 //! What came back, and what it must be.
 
-use postern::endpoints::Response;
+use postern::call::Response;
 use serde_json::Value;
 
 pub struct TestResponse(pub Response);

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
-use postern::endpoints::{Request, Response};
+use postern::call::{Request, Response};
 use postern::router;
 
 use super::{Edge, count};
