@@ -126,3 +126,37 @@ CREATE TABLE IF NOT EXISTS purges (
   token_epoch INTEGER NOT NULL,
   is_deleted  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Browsers in which a person is logged in. `digest` is that of the cookie; `user_epoch` as in `families`. `expires_at` is
+-- when it ends if nobody comes back, `ends_at` when it ends in any case.
+CREATE TABLE IF NOT EXISTS sessions (
+  id           TEXT PRIMARY KEY,
+  digest       TEXT NOT NULL,
+  user_id      TEXT NOT NULL,
+  user_epoch   INTEGER NOT NULL,
+  user_agent   TEXT NOT NULL,
+  address      TEXT,
+  created_at   INTEGER NOT NULL,
+  last_seen_at INTEGER NOT NULL,
+  expires_at   INTEGER NOT NULL,
+  ends_at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sessions_by_user ON sessions (user_id);
+CREATE INDEX IF NOT EXISTS sessions_by_expiry ON sessions (expires_at);
+
+-- Authorization codes, by their digests. The code names the family that it buys. A used one is kept until the first access
+-- token that came of it has expired: who presents it again ends the family.
+CREATE TABLE IF NOT EXISTS authorization_codes (
+  digest                TEXT PRIMARY KEY,
+  application_id        TEXT NOT NULL,
+  user_id               TEXT NOT NULL,
+  user_epoch            INTEGER NOT NULL,
+  redirect_uri          TEXT NOT NULL,
+  redirect_uri_asked    INTEGER NOT NULL,
+  scope                 TEXT NOT NULL,
+  code_challenge        TEXT,
+  code_challenge_method TEXT,
+  expires_at            INTEGER NOT NULL,
+  consumed_at           INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS authorization_codes_by_expiry ON authorization_codes (expires_at);

@@ -14,7 +14,9 @@ use crate::crypto::{Random, random_bytes};
 use crate::call::{self, Call, Refusal, Request, Response};
 use crate::endpoints::cors;
 use crate::endpoints::respond;
-use crate::endpoints::{admin, discovery, healthz, introspect, revoke_token, sign_up, token, validate};
+use crate::endpoints::{
+    admin, authorize, discovery, healthz, introspect, revoke_token, sign_up, token, validate,
+};
 use crate::pages;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::decode_segment;
@@ -140,7 +142,36 @@ const ROUTES: &[Route] = &[
         Shape::OAuth,
         &[("POST", |call| Box::pin(admin::tokens::clear(call)))],
     )),
-    route("/", Shape::Page, &[("GET", |call| Box::pin(home(call)))]),
+    route("/", Shape::Page, &[("GET", |call| Box::pin(pages::home::get(call)))]),
+    route(
+        "/o/authorize",
+        Shape::Page,
+        &[("GET", |call| Box::pin(authorize::get(call))), ("POST", |call| Box::pin(authorize::post(call)))],
+    ),
+    limited(route(
+        "/accounts/login",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::login::get(call))),
+            ("POST", |call| Box::pin(pages::login::post(call))),
+        ],
+    )),
+    limited(route(
+        "/accounts/signup",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::signup::get(call))),
+            ("POST", |call| Box::pin(pages::signup::post(call))),
+        ],
+    )),
+    route(
+        "/accounts/logout",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::login::get_logout(call))),
+            ("POST", |call| Box::pin(pages::login::post_logout(call))),
+        ],
+    ),
 ];
 
 const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(call)))];
@@ -280,16 +311,13 @@ fn too_many(shape: Shape) -> Response {
     let error = OAuthError::too_many_attempts(LIMITER_SECONDS).because("the binding LIMITER says so");
     match shape {
         Shape::Drf => respond::drf_error(&error),
-        Shape::OAuth | Shape::Page => respond::error(&error),
+        Shape::OAuth => respond::error(&error),
+        Shape::Page => pages::error::unavailable(&error),
     }
 }
 
 /// The longest period that the binding can have.
 const LIMITER_SECONDS: i64 = 60;
-
-async fn home(call: &Call<'_>) -> Response {
-    pages::home::show(&call.issuer)
-}
 
 /// The captured segments, still encoded, if the path fits the pattern.
 fn captures<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
@@ -325,7 +353,8 @@ fn allowed(route: &Route) -> String {
 
 fn refuse(shape: Shape, status: StatusCode, description: &'static str) -> Response {
     match shape {
-        Shape::OAuth | Shape::Page => respond::oauth_with_status(status, "invalid_request", description),
+        Shape::OAuth => respond::oauth_with_status(status, "invalid_request", description),
+        Shape::Page => pages::error::refused(status, &OAuthError::invalid_request(description)),
         Shape::Drf => respond::drf_detail(status, description),
     }
 }

@@ -11,6 +11,7 @@ use crate::crypto::password_hash::PasswordHasher;
 use crate::crypto::secret::Secret;
 use crate::model::limit::Limit;
 use crate::model::scope::{BUILT_IN, Scope};
+use crate::model::session::SessionLimits;
 use crate::model::time::Lifetime;
 use crate::protocol::authorization::is_token68;
 use crate::protocol::uri::Issuer;
@@ -20,6 +21,8 @@ pub struct Settings {
     /// None: the request's origin, on loopback only.
     pub issuer: Option<Issuer>,
     pub scopes: Scope,
+    /// What the consent page says of them, in their order.
+    pub scope_words: Vec<String>,
     pub default_scopes: Scope,
     pub access_token_lifetime: Lifetime,
     /// Counted from the last refresh; none: never expires.
@@ -27,6 +30,12 @@ pub struct Settings {
     pub refresh_token_grace: Lifetime,
     pub rotate_refresh_token: bool,
     pub refresh_token_reuse_protection: bool,
+    pub authorization_code_lifetime: Lifetime,
+    /// For confidential applications; public ones always need PKCE.
+    pub pkce_required: bool,
+    /// Ask each time, not only for more than was agreed to.
+    pub always_ask: bool,
+    pub sessions: SessionLimits,
     pub password_hasher: PasswordHasher,
     /// How long an isolate remembers that a token was good; 0: not at all.
     pub validation_cache: Lifetime,
@@ -61,13 +70,14 @@ impl Settings {
     /// The first setting that cannot be used.
     pub fn read(variable: &dyn Fn(&str) -> Variable) -> Result<Self, SettingError> {
         let read = Reader { variable };
-        let scopes = read.scopes()?;
+        let (scopes, scope_words) = read.scopes()?;
         let refresh_token_lifetime =
             read.number("REFRESH_TOKEN_EXPIRE_SECONDS", 2_592_000, 0, LONGEST_SECONDS)?;
         Ok(Self {
             issuer: read.issuer()?,
             default_scopes: read.default_scopes(&scopes)?,
             scopes,
+            scope_words,
             access_token_lifetime: Lifetime(read.number(
                 "ACCESS_TOKEN_EXPIRE_SECONDS",
                 36_000,
@@ -89,6 +99,24 @@ impl Settings {
                 false,
                 true,
             )?,
+            // RFC 6749 §4.1.2: ten minutes at the most.
+            authorization_code_lifetime: Lifetime(read.number(
+                "AUTHORIZATION_CODE_EXPIRE_SECONDS",
+                60,
+                1,
+                600,
+            )?),
+            pkce_required: read.number("PKCE_REQUIRED", true, false, true)?,
+            always_ask: read.approval_prompt()?,
+            sessions: SessionLimits {
+                idle: Lifetime(read.number("SESSION_IDLE_SECONDS", 1_209_600, 60, LONGEST_SECONDS)?),
+                absolute: Lifetime(read.number(
+                    "SESSION_LIFETIME_SECONDS",
+                    2_592_000,
+                    60,
+                    LONGEST_SECONDS,
+                )?),
+            },
             password_hasher: read.password_hasher()?,
             validation_cache: Lifetime(read.number("VALIDATION_CACHE_SECONDS", 10, 0, 3_600)?),
             sign_up_limit: read.limit("SIGN_UP_LIMIT", "20/3600")?,
@@ -153,7 +181,18 @@ impl Reader<'_> {
         self.text(name)?.map(parse).transpose()
     }
 
-    fn scopes(&self) -> Result<Scope, SettingError> {
+    /// Whether consent is asked for each time.
+    fn approval_prompt(&self) -> Result<bool, SettingError> {
+        let name = "REQUEST_APPROVAL_PROMPT";
+        match self.text(name)?.as_deref() {
+            None | Some("auto") => Ok(false),
+            Some("force") => Ok(true),
+            Some(_) => Err(SettingError { name, reason: "must be auto or force".to_owned() }),
+        }
+    }
+
+    /// The scopes, and what the consent page says of each.
+    fn scopes(&self) -> Result<(Scope, Vec<String>), SettingError> {
         let name = "SCOPES";
         let error = |reason: &str| SettingError { name, reason: reason.to_owned() };
         let text = self.text(name)?.unwrap_or_else(|| DEFAULT_SCOPES.to_owned());
@@ -171,7 +210,8 @@ impl Reader<'_> {
                 ));
             }
         }
-        Ok(described.keys().map(String::as_str).collect())
+        let words = described.values().filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok((described.keys().map(String::as_str).collect(), words))
     }
 
     fn default_scopes(&self, scopes: &Scope) -> Result<Scope, SettingError> {
@@ -266,6 +306,10 @@ mod tests {
         assert!(settings.rotate_refresh_token && settings.refresh_token_reuse_protection);
         assert_eq!(settings.validation_cache, Lifetime(10));
         assert!(settings.issuer.is_none());
+        assert_eq!(settings.authorization_code_lifetime, Lifetime(60));
+        assert!(settings.pkce_required && !settings.always_ask);
+        assert_eq!(settings.sessions.idle, Lifetime(1_209_600));
+        assert_eq!(settings.sessions.absolute, Lifetime(2_592_000));
         let limit = |count, seconds| Some(Limit { count, window: Lifetime(seconds) });
         assert_eq!(settings.sign_up_limit, limit(20, 3_600));
         assert_eq!(settings.login_failure_limit, limit(10, 900));
@@ -302,6 +346,12 @@ mod tests {
             ("REFRESH_TOKEN_GRACE_PERIOD_SECONDS", Some("1e3")),
             ("ROTATE_REFRESH_TOKEN", Some("yes")),
             ("REFRESH_TOKEN_REUSE_PROTECTION", Some("1")),
+            ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("0")),
+            ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("601")),
+            ("PKCE_REQUIRED", Some("no")),
+            ("REQUEST_APPROVAL_PROMPT", Some("never")),
+            ("SESSION_IDLE_SECONDS", Some("0")),
+            ("SESSION_LIFETIME_SECONDS", Some("1 day")),
             ("PASSWORD_HASH_MEMORY_KIB", Some("1000000")),
             ("PASSWORD_HASH_ITERATIONS", Some("0")),
             ("VALIDATION_CACHE_SECONDS", Some("x")),

@@ -1,7 +1,7 @@
 // What is read of a request, in as few calls as possible: each call from wasm costs more than what it fetches.
 
 const first = ["authorization", "x-forwarded-host", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-uri", "x-original-url"];
-const others = ["accept", "cf-connecting-ip", "content-type", "cookie", "origin"];
+const others = ["accept", "cf-connecting-ip", "content-type", "cookie", "origin", "sec-fetch-site", "user-agent"];
 
 /** The method, a space, the URL and a line feed; then the headers that validation reads, and authorization. */
 export function head(request) {

@@ -29,6 +29,7 @@ pub struct Keys {
     memory: HmacSha256,
     record: HmacSha256,
     attempt: HmacSha256,
+    form: HmacSha256,
 }
 
 /// The MAC of a token. The token carries the first bytes of it; the whole names the token in an isolate's memory, and
@@ -60,9 +61,14 @@ impl KeyRing {
         &self.first
     }
 
+    /// All keys that are accepted, the one that makes new tokens first.
+    pub fn all(&self) -> impl Iterator<Item = &Keys> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
     /// The keys with this id, if they are still accepted.
     pub fn find(&self, id: KeyId) -> Option<&Keys> {
-        std::iter::once(&self.first).chain(&self.others).find(|keys| keys.id == id)
+        self.all().find(|keys| keys.id == id)
     }
 }
 
@@ -86,6 +92,7 @@ impl Keys {
             memory: derive(&master, b"postern secret memory")?,
             record: derive(&master, b"postern token record")?,
             attempt: derive(&master, b"postern attempt subject")?,
+            form: derive(&master, b"postern page form")?,
         })
     }
 
@@ -112,6 +119,12 @@ impl Keys {
     /// What the database knows by that something was tried: not what was typed.
     pub fn attempt_subject(&self, kind: &str, what: &str) -> String {
         base64url(&finish(&self.attempt, &[kind.as_bytes(), b":", what.as_bytes()]))
+    }
+
+    /// What a form bears that we showed to this browser: `nonce` is fresh for each page, `browser` is the cookie that the
+    /// form comes back with, `session` who is logged in there.
+    pub fn form_mac(&self, nonce: &[u8], browser: &str, session: &str) -> [u8; 32] {
+        finish(&self.form, &[nonce, browser.as_bytes(), b"|", session.as_bytes()])
     }
 
     /// What an isolate keeps of a client secret that it has seen to be right, instead of hashing slowly again.
@@ -199,9 +212,10 @@ mod tests {
     #[test]
     fn each_use_has_a_key_of_its_own() {
         let keys = Keys::parse(KEY).unwrap();
-        let macs: Vec<[u8; 32]> = [&keys.mac, &keys.derivation, &keys.memory, &keys.record, &keys.attempt]
-            .map(|key| finish(key, &[b"the same input"]))
-            .to_vec();
+        let macs: Vec<[u8; 32]> =
+            [&keys.mac, &keys.derivation, &keys.memory, &keys.record, &keys.attempt, &keys.form]
+                .map(|key| finish(key, &[b"the same input"]))
+                .to_vec();
         for (index, mac) in macs.iter().enumerate() {
             assert!(!macs[index + 1..].contains(mac));
         }

@@ -1,19 +1,15 @@
 //! Client authentication (RFC 6749 §2.3): HTTP Basic, secret in the body, or the bare `client_id` of a public client.
 
-use std::rc::Rc;
-
 use http::header::AUTHORIZATION;
 
 use crate::app::App;
 use crate::call::{Call, header};
 use crate::crypto::secret::Secret;
 use crate::grants::GrantError;
-use crate::grants::client::{AuthenticatedClient, SecretAttempt, unproven};
-use crate::model::application::Application;
+use crate::grants::client::{self, AuthenticatedClient, SecretAttempt, unproven};
 use crate::protocol::authorization::{self, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
-use crate::store::applications;
 use crate::store::database::StoreError;
 
 /// Authenticates the client and lets `act` go on. What this isolate remembers of the application decides nothing alone:
@@ -34,7 +30,7 @@ pub async fn with_client<T>(
     let mut attempt = SecretAttempt::from(call.address());
     let mut refused: Option<(String, OAuthError)> = None;
     for _ in 0..TRIES {
-        let Some((application, is_remembered)) = application(&client_id, call).await? else {
+        let Some((application, is_remembered)) = client::find(&client_id, call.app).await? else {
             return Err(counted(unproven("unknown client_id"), &secret, &mut attempt, call.app).await);
         };
         if let Some((revision, error)) = refused.take()
@@ -116,21 +112,4 @@ fn presented(call: &Call<'_>, params: &Params) -> Result<(String, Option<Secret>
             Err(unproven("the Authorization header has a scheme that does not authenticate clients"))
         }
     }
-}
-
-/// From the isolate's memory, or the database; and which of them it was.
-async fn application(
-    client_id: &str,
-    call: &Call<'_>,
-) -> Result<Option<(Rc<Application>, bool)>, StoreError> {
-    let app = call.app;
-    let remembered = app.memory.borrow().application(client_id, app.clock.now());
-    if let Some(application) = remembered {
-        return Ok(Some((application, true)));
-    }
-    let found = applications::find_by_client_id(client_id, &*app.db).await?.map(Rc::new);
-    if let Some(application) = &found {
-        app.memory.borrow_mut().remember_application(application.clone(), app.clock.now());
-    }
-    Ok(found.map(|application| (application, false)))
 }

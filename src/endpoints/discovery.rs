@@ -6,6 +6,9 @@ use serde_json::json;
 
 use super::{respond, token};
 use crate::call::{self, Call, Response};
+use crate::protocol::authorization_request::{ResponseMode, ResponseType};
+use crate::protocol::grant_type::GrantType;
+use crate::protocol::pkce::ChallengeMethod;
 
 const AUTH_METHODS: [&str; 3] = ["client_secret_basic", "client_secret_post", "none"];
 
@@ -21,14 +24,20 @@ pub async fn get(call: &Call<'_>) -> Response {
             "there is no issuer with this path",
         );
     }
+    let grant_types = token::SUPPORTED.into_iter().chain([GrantType::Implicit]).map(GrantType::as_str);
     let body = json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/o/authorize/"),
         "token_endpoint": format!("{issuer}/o/token/"),
         "revocation_endpoint": format!("{issuer}/o/revoke_token/"),
         "introspection_endpoint": format!("{issuer}/o/introspect/"),
         "scopes_supported": call.app.settings.scopes.iter().collect::<Vec<_>>(),
-        "response_types_supported": [],
-        "grant_types_supported": token::SUPPORTED.map(|grant_type| grant_type.as_str()),
+        "response_types_supported": ResponseType::ALL.map(ResponseType::as_str),
+        "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
+        "grant_types_supported": grant_types.collect::<Vec<_>>(),
+        "code_challenge_methods_supported": [ChallengeMethod::S256.as_str()],
+        "authorization_response_iss_parameter_supported": true,
+        "prompt_values_supported": ["none", "login", "consent", "create"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],

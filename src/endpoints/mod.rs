@@ -1,6 +1,7 @@
 //! For programs: one file for each endpoint, HTTP request in, HTTP response out.
 
 pub mod admin;
+pub mod authorize;
 pub mod client_auth;
 pub mod cors;
 pub mod discovery;

@@ -145,6 +145,12 @@ fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::UnauthorizedClient
         | ErrorCode::UnsupportedGrantType
         | ErrorCode::UnsupportedTokenType
+        | ErrorCode::UnsupportedResponseType
+        | ErrorCode::AccessDenied
+        | ErrorCode::LoginRequired
+        | ErrorCode::ConsentRequired
+        | ErrorCode::RequestNotSupported
+        | ErrorCode::RequestUriNotSupported
         | ErrorCode::InvalidScope => StatusCode::BAD_REQUEST,
     }
 }

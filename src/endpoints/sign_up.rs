@@ -4,19 +4,15 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::respond;
-use crate::app::App;
 use crate::call::body::{MediaType, media_type};
 use crate::call::{Call, Response};
-use crate::crypto::random_bytes;
-use crate::grants::guessing;
-use crate::model::audit::{Action, Actor, By};
-use crate::model::fields::{FieldErrors, Fields};
-use crate::model::id::UserId;
-use crate::model::user::{NewUser, User};
+use crate::grants::{guessing, sign_up};
+use crate::model::audit::{Action, Actor};
+use crate::model::fields::Fields;
+use crate::model::user::NewUser;
 use crate::protocol::error::OAuthError;
 use crate::protocol::json;
 use crate::protocol::params::Params;
-use crate::store::users;
 
 /// `POST /sign_up/`: JSON or a form.
 pub async fn post(call: &Call<'_>) -> Response {
@@ -47,41 +43,11 @@ pub async fn post(call: &Call<'_>) -> Response {
         return respond::drf_error(&error);
     }
     let by = |id| call.by(Actor::User(id));
-    match store(new_user, by, Action::SignedUp, call.app).await {
+    match sign_up::store(new_user, by, Action::SignedUp, call.app).await {
         Ok(Some(user)) => respond::json(StatusCode::CREATED, &json!({"username": user.profile.username})),
-        Ok(None) => respond::drf_fields(&name_taken()),
+        Ok(None) => respond::drf_fields(&sign_up::name_taken()),
         Err(error) => respond::drf_error(&OAuthError::temporarily_unavailable(error)),
     }
-}
-
-/// Makes a user with a fresh id and a slow hash of the password; none if the name is taken.
-///
-/// # Errors
-/// Why it could not be done now, for the operator's log.
-pub async fn store(
-    new_user: NewUser,
-    by: impl FnOnce(UserId) -> By,
-    action: Action,
-    app: &App,
-) -> Result<Option<User>, String> {
-    let hash = |password: crate::crypto::secret::Secret| {
-        app.settings.password_hasher.hash(password.expose(), random_bytes(&*app.random))
-    };
-    let user = User {
-        id: UserId::random(&*app.random),
-        profile: new_user.profile,
-        password_hash: new_user.password.map(hash).transpose()?,
-        token_epoch: 0,
-        created_at: app.clock.now(),
-        last_login_at: None,
-    };
-    let event = by(user.id).did(action, user.id);
-    let is_stored = users::insert(&user, &event, &*app.db).await.map_err(|error| error.to_string())?;
-    Ok(is_stored.then_some(user))
-}
-
-pub fn name_taken() -> FieldErrors {
-    FieldErrors::one("username", "A user with that username already exists.")
 }
 
 /// In a form, an empty field that may be left out counts as left out, as everywhere; one that may not is blank.

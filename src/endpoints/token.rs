@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{client_auth, respond};
 use crate::call::body::form;
 use crate::call::{Call, Response};
-use crate::grants::{client_credentials, guessing, password, refresh_token};
+use crate::grants::{authorization_code, client_credentials, guessing, password, refresh_token};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::tokens::mint::TokenResponse;
@@ -31,8 +31,10 @@ async fn issue(call: &Call<'_>) -> Result<TokenResponse, OAuthError> {
         GrantType::Password => password::issue(&params, &client, address, call.app).await,
         GrantType::ClientCredentials => client_credentials::issue(&params, &client, call.app).await,
         GrantType::RefreshToken => refresh_token::exchange(&params, &client, address, call.app).await,
-        GrantType::AuthorizationCode
-        | GrantType::Implicit
+        GrantType::AuthorizationCode => {
+            authorization_code::exchange(&params, &client, address, call.app).await
+        }
+        GrantType::Implicit
         | GrantType::DeviceCode
         | GrantType::TokenExchange
         | GrantType::ConvertToken
@@ -42,8 +44,12 @@ async fn issue(call: &Call<'_>) -> Result<TokenResponse, OAuthError> {
 }
 
 /// What [`issue`] can do, for the metadata.
-pub const SUPPORTED: [GrantType; 3] =
-    [GrantType::Password, GrantType::ClientCredentials, GrantType::RefreshToken];
+pub const SUPPORTED: [GrantType; 4] = [
+    GrantType::AuthorizationCode,
+    GrantType::Password,
+    GrantType::ClientCredentials,
+    GrantType::RefreshToken,
+];
 
 fn unsupported() -> OAuthError {
     OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not one that this endpoint supports")

@@ -10,6 +10,24 @@ use crate::model::address::Address;
 use crate::model::application::{Application, SecretHash};
 use crate::model::id::ApplicationId;
 use crate::protocol::error::OAuthError;
+use crate::store::applications;
+use crate::store::database::StoreError;
+
+/// An application, from the isolate's memory, or the database; and whether it was the memory.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn find(client_id: &str, app: &App) -> Result<Option<(Rc<Application>, bool)>, StoreError> {
+    let remembered = app.memory.borrow().application(client_id, app.clock.now());
+    if let Some(application) = remembered {
+        return Ok(Some((application, true)));
+    }
+    let found = applications::find_by_client_id(client_id, &*app.db).await?.map(Rc::new);
+    if let Some(application) = &found {
+        app.memory.borrow_mut().remember_application(application.clone(), app.clock.now());
+    }
+    Ok(found.map(|application| (application, false)))
+}
 
 /// A client that has proven who it is. Only [`AuthenticatedClient::prove`] makes one.
 #[derive(Debug)]

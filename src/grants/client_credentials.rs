@@ -25,7 +25,7 @@ pub async fn issue(
         return Err(error.into());
     }
     let scope = granted_scope(params, application, app)?;
-    let issuance = Issuance { application, login: None, scope };
+    let issuance = Issuance { application, login: None, scope, code: None, with_refresh: false };
     // Without a user, only the application can be stale.
     mint::issue(issuance, app.clock.now(), app).await?.map_err(|_| GrantError::StaleApplication)
 }

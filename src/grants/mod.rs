@@ -1,11 +1,15 @@
 //! How tokens are earned: one file for each grant type (the RFC's other use of the word; a user's standing
 //! authorization of an application is a `Grant` too).
 
+pub mod authorization_code;
 pub mod client;
 pub mod client_credentials;
 pub mod guessing;
+pub mod implicit;
+pub mod login;
 pub mod password;
 pub mod refresh_token;
+pub mod sign_up;
 
 use crate::app::App;
 use crate::model::application::Application;

@@ -35,8 +35,11 @@ pub enum Actor {
 pub enum Action {
     SignedUp,
     LoggedIn,
+    LoggedOut,
+    Authorized,
     TokensRevoked,
     RefreshTokenReused,
+    AuthorizationCodeReused,
     AccountLocked,
     AddressBlocked,
     UserCreated,
@@ -62,8 +65,11 @@ impl Action {
         match self {
             Self::SignedUp => "signed_up",
             Self::LoggedIn => "logged_in",
+            Self::LoggedOut => "logged_out",
+            Self::Authorized => "authorized",
             Self::TokensRevoked => "tokens_revoked",
             Self::RefreshTokenReused => "refresh_token_reused",
+            Self::AuthorizationCodeReused => "authorization_code_reused",
             Self::AccountLocked => "account_locked",
             Self::AddressBlocked => "address_blocked",
             Self::UserCreated => "user_created",

@@ -25,6 +25,11 @@ impl FieldErrors {
         self.0.is_empty()
     }
 
+    /// What is wrong with one field.
+    pub fn of(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
     /// The names, as an `error_description` and a log line may hold them (RFC 6749 §5.2).
     pub fn names(&self) -> String {
         let is_plain = |c: char| (' '..='~').contains(&c) && c != '"' && c != '\\';

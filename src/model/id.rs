@@ -63,6 +63,12 @@ identifier!(
     16
 );
 
+identifier!(
+    /// A browser in which a person is logged in.
+    SessionId,
+    12
+);
+
 macro_rules! random_identifier {
     ($($name:ident),*) => {$(
         impl $name {
@@ -73,7 +79,7 @@ macro_rules! random_identifier {
     )*};
 }
 
-random_identifier!(UserId, ApplicationId, GrantId);
+random_identifier!(UserId, ApplicationId, GrantId, SessionId);
 
 impl FamilyId {
     const SHARD: u8 = 0;

@@ -3,12 +3,15 @@
 pub mod address;
 pub mod application;
 pub mod audit;
+pub mod authorization_code;
 pub mod family;
 pub mod fields;
 pub mod id;
 pub mod limit;
 pub mod password;
+pub mod redirect;
 pub mod scope;
+pub mod session;
 pub mod time;
 pub mod unicode;
 pub mod user;

@@ -1,19 +1,66 @@
 //! Pages that say that something is wrong.
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 
-use super::layout::{Html, page};
+use super::english;
+use super::layout::{Html, Page};
+use crate::call::{Response, because, set};
+use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::settings::SettingError;
 
 /// Nothing is here.
-pub fn not_found() -> http::Response<Vec<u8>> {
-    page(StatusCode::NOT_FOUND, "Not found", &Html::markup("<p>There is no page at this address.</p>"))
+pub fn not_found() -> Response {
+    Page::new(english::NOT_FOUND, paragraph(english::NOT_FOUND_TEXT)).status(StatusCode::NOT_FOUND).respond()
 }
 
 /// A setting cannot be used, so nothing can be answered. Names it, and never its value.
-pub fn misconfigured(error: &SettingError) -> http::Response<Vec<u8>> {
-    let body = Html::markup("<p>This server is not set up: ")
-        .with(&Html::text(&error.to_string()))
-        .then(".</p><p>If it is yours, set it and deploy again.</p>");
-    page(StatusCode::SERVICE_UNAVAILABLE, "Not set up", &body)
+pub fn misconfigured(error: &SettingError) -> Response {
+    let body = paragraph(&english::not_set_up(error)).with(&paragraph(english::NOT_SET_UP_HELP));
+    Page::new(english::NOT_SET_UP, body).status(StatusCode::SERVICE_UNAVAILABLE).respond()
+}
+
+/// The request makes no sense, or not to us. Its description is shown.
+pub fn refused(status: StatusCode, error: &OAuthError) -> Response {
+    let body = paragraph(english::NOT_POSSIBLE_TEXT).with(&paragraph(error.description()));
+    with_reason(Page::new(english::NOT_POSSIBLE, body).status(status), error)
+}
+
+/// Storage does not answer, or there were too many tries.
+pub fn unavailable(error: &OAuthError) -> Response {
+    let (status, text) = match (error.code(), error.retry_after_seconds()) {
+        (ErrorCode::TooManyAttempts, Some(seconds)) => {
+            (StatusCode::TOO_MANY_REQUESTS, english::too_many(seconds))
+        }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, english::TRY_LATER_TEXT.to_owned()),
+    };
+    with_reason(Page::new(english::TRY_LATER, paragraph(&text)).status(status), error)
+}
+
+/// A form that this browser was not shown, or not under this login.
+pub fn old_form(message: &str) -> Response {
+    let page = Page::new(english::NOT_POSSIBLE, paragraph(message)).status(StatusCode::FORBIDDEN);
+    let mut response = page.respond();
+    because(
+        &mut response,
+        "invalid_request",
+        "the form does not bear a token of this browser".to_owned(),
+        true,
+    );
+    response
+}
+
+/// The page, and for the log why it is shown.
+pub fn with_reason(page: Page, error: &OAuthError) -> Response {
+    let mut response = page.respond();
+    if let Some(seconds) = error.retry_after_seconds() {
+        set(&mut response, RETRY_AFTER, &seconds.to_string());
+    }
+    let is_logged = error.code() != ErrorCode::TooManyAttempts;
+    because(&mut response, error.code().as_str(), error.detail(), is_logged);
+    response
+}
+
+fn paragraph(text: &str) -> Html {
+    Html::markup("<p>").say(text).then("</p>")
 }

@@ -1,17 +1,30 @@
 //! `/`: what this server is, for whoever opens it in a browser.
 
-use http::StatusCode;
+use super::english;
+use super::layout::{Html, Page};
+use crate::call::{Call, Response};
 
-use super::layout::{Html, page};
-
-/// The page of a server that calls itself `issuer`.
-pub fn show(issuer: &str) -> http::Response<Vec<u8>> {
+/// `GET /`
+pub async fn get(call: &Call<'_>) -> Response {
+    let issuer = call.issuer.as_str();
     let metadata = format!("{issuer}/o/.well-known/oauth-authorization-server");
-    let body = Html::markup("<p>This is an OAuth 2 authorization server: it signs users up and issues tokens to applications.</p>")
-        .then("<p>Programs find its endpoints at <a href=\"")
-        .with(&Html::text(&metadata))
+    let body = Html::markup("<p>")
+        .say(english::HOME_TEXT)
+        .then("</p><p class=\"links\">")
+        .with(&link(&format!("{issuer}/accounts/login/"), english::LOG_IN))
+        .with(&link(&format!("{issuer}/accounts/signup/"), english::SIGN_UP))
+        .with(&link(&format!("{issuer}/account/"), english::ACCOUNT))
+        .then("</p><p>")
+        .say(english::HOME_PROGRAMS)
+        .then(" <a href=\"")
+        .say(&metadata)
         .then("\"><code>")
-        .with(&Html::text(&metadata))
-        .then("</code></a>.</p>");
-    page(StatusCode::OK, "Postern", &body)
+        .say(&metadata)
+        .then("</code></a></p>");
+    Page::new("Postern", body).respond()
+}
+
+/// A link of our own, and a space.
+pub fn link(url: &str, text: &str) -> Html {
+    Html::markup("<a href=\"").say(url).then("\">").say(text).then("</a> ")
 }

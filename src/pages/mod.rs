@@ -1,5 +1,13 @@
 //! For people: one file for each page. A view is a function from plain data to [`layout::Html`]; handlers decide.
 
+pub mod consent;
+pub mod english;
 pub mod error;
+pub mod form;
+pub mod form_post;
 pub mod home;
 pub mod layout;
+pub mod login;
+pub mod next;
+pub mod signup;
+pub mod visitor;

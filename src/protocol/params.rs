@@ -45,6 +45,29 @@ impl Params {
         Ok(Self(params))
     }
 
+    /// As [`Params::parse`], with what is good of a malformed form: a repeated parameter counts as absent, and so does one
+    /// that cannot be decoded.
+    pub fn parse_leniently(form: &[u8]) -> (Self, Option<MalformedForm>) {
+        let whole = match Self::parse(form) {
+            Ok(params) => return (params, None),
+            Err(error) => error,
+        };
+        let mut good: Vec<(String, Option<String>)> = Vec::new();
+        for pair in form.split(|&byte| byte == b'&').take(MOST_PARAMETERS) {
+            let mut halves = pair.splitn(2, |&byte| byte == b'=');
+            let Ok(name) = decode(halves.next().unwrap_or_default()) else {
+                continue;
+            };
+            let value = decode(halves.next().unwrap_or_default()).ok();
+            match good.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = None,
+                None => good.push((name, value)),
+            }
+        }
+        let good = good.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        (Self(good), Some(whole))
+    }
+
     /// The value of `name`, if it is there and not empty.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.0
@@ -74,6 +97,38 @@ impl Params {
     /// All of them, as they came.
     pub fn into_pairs(self) -> Vec<(String, String)> {
         self.0
+    }
+}
+
+/// Writes `application/x-www-form-urlencoded`.
+pub fn encode<N: AsRef<str>, V: AsRef<str>>(pairs: &[(N, V)]) -> String {
+    let mut encoded = String::new();
+    for (name, value) in pairs {
+        if !encoded.is_empty() {
+            encoded.push('&');
+        }
+        encode_component(name.as_ref(), &mut encoded);
+        encoded.push('=');
+        encode_component(value.as_ref(), &mut encoded);
+    }
+    encoded
+}
+
+/// Whoever decodes it as a form or as a URI reads the same: a space is `%20`.
+fn encode_component(text: &str, encoded: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => {
+                encoded.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    encoded
+                        .extend(char::from_digit(digit.into(), 16).map(|digit| digit.to_ascii_uppercase()));
+                }
+            }
+        }
     }
 }
 

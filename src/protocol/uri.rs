@@ -30,6 +30,58 @@ pub fn check_redirect_uri(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// True if a registered redirect URI is the one that is asked for: the same text, but for the port of a loopback address
+/// (RFC 8252 §7.3).
+pub fn is_same_redirect(registered: &str, asked: &str) -> bool {
+    registered == asked
+        || matches!((without_port(registered), without_port(asked)), (Some(a), Some(b)) if a == b)
+}
+
+/// What stands before and after the port of an `http` URI of a loopback address. A port is at most five digits.
+fn without_port(uri: &str) -> Option<(&str, &str)> {
+    let host = ["http://127.0.0.1", "http://[::1]"].into_iter().find(|host| uri.starts_with(host))?;
+    let rest = uri.get(host.len()..)?;
+    let Some(port_and_path) = rest.strip_prefix(':') else {
+        let is_path = rest.is_empty() || rest.starts_with(['/', '?']);
+        return is_path.then_some((host, rest));
+    };
+    let digits = port_and_path.bytes().take_while(u8::is_ascii_digit).count();
+    let (port, path) = port_and_path.split_at_checked(digits)?;
+    let is_port = (1..=5).contains(&digits) && port.parse::<u16>().is_ok();
+    (is_port && (path.is_empty() || path.starts_with(['/', '?']))).then_some((host, path))
+}
+
+/// True if a redirect URI leads to a program on the person's device: a loopback address or a private-use scheme.
+pub fn is_on_device(redirect_uri: &str) -> bool {
+    !redirect_uri.starts_with("https://")
+}
+
+/// What a page's policy has to allow so that a form's answer may lead to `redirect_uri`: its origin, or where that cannot be
+/// written in a policy, its scheme (CSP Level 3 §2.3.1).
+pub fn policy_source(redirect_uri: &str) -> Option<String> {
+    let uri = Uri::parse(redirect_uri).ok()?;
+    let scheme = uri.scheme().as_str();
+    let authority =
+        uri.authority().map(|authority| authority.as_str()).filter(|_| scheme.starts_with("http"));
+    match authority {
+        Some(authority) if authority.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b)) => {
+            Some(format!("{scheme}://{authority}"))
+        }
+        _ => Some(format!("{scheme}:")),
+    }
+}
+
+/// The host of a redirect URI, or its scheme where it is a private-use one: what a person can tell it by.
+pub fn shown_target(redirect_uri: &str) -> String {
+    let Ok(uri) = Uri::parse(redirect_uri) else {
+        return String::new();
+    };
+    match (uri.scheme().as_str(), uri.authority()) {
+        ("https" | "http", Some(authority)) => authority.as_str().to_owned(),
+        (scheme, _) => scheme.to_owned(),
+    }
+}
+
 /// Checks an origin (RFC 6454 §6.2) for CORS, in the form in which browsers send it.
 ///
 /// # Errors
@@ -145,6 +197,51 @@ mod tests {
             "https://app.example/é",
         ] {
             assert!(check_redirect_uri(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_port_of_a_loopback_address_is_free() {
+        let same = |registered, asked| is_same_redirect(registered, asked);
+        assert!(same("https://app.example/cb", "https://app.example/cb"));
+        for (registered, asked) in [
+            ("http://127.0.0.1/cb", "http://127.0.0.1:4000/cb"),
+            ("http://127.0.0.1:1/cb?x=1", "http://127.0.0.1:65535/cb?x=1"),
+            ("http://[::1]:3000/cb", "http://[::1]/cb"),
+            ("http://127.0.0.1", "http://127.0.0.1:80"),
+        ] {
+            assert!(same(registered, asked), "{asked}");
+        }
+        for (registered, asked) in [
+            ("https://app.example/cb", "https://app.example:444/cb"),
+            ("https://app.example/cb", "https://app.example/cb/"),
+            ("https://app.example/cb", "https://app.example/cb?x"),
+            ("https://app.example/cb", "HTTPS://app.example/cb"),
+            ("http://localhost/cb", "http://localhost:4000/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:4000/other"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:4000@evil.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:70000/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1#/cb"),
+            ("http://127.0.0.1/cb", "http://[::1]/cb"),
+            ("http://127.0.0.1/cb", "https://127.0.0.1/cb"),
+        ] {
+            assert!(!same(registered, asked), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_policy_names_the_origin_or_the_scheme() {
+        for (uri, source) in [
+            ("https://app.example/cb?x", "https://app.example"),
+            ("http://127.0.0.1:4000/cb", "http://127.0.0.1:4000"),
+            ("http://[::1]:4000/cb", "http:"),
+            ("https://a;b.example/cb", "https:"),
+            ("com.example.app:/oauth", "com.example.app:"),
+            ("com.example.app://oauth", "com.example.app:"),
+        ] {
+            assert_eq!(policy_source(uri).as_deref(), Some(source));
         }
     }
 

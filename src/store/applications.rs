@@ -15,17 +15,16 @@ pub async fn find_by_client_id(
     client_id: &str,
     db: &dyn Database,
 ) -> Result<Option<Application>, StoreError> {
-    let found = db
-        .run(
-            Statement::new(
-                "SELECT a.*, u.username AS owner, (SELECT group_concat(origin, ' ') FROM application_origins
-                 WHERE application_id = a.id) AS allowed_origins
-                 FROM applications a LEFT JOIN users u ON u.id = a.owner_id WHERE a.client_id = ?1",
-            )
-            .bind(client_id),
-        )
-        .await?;
-    found.first().map(read).transpose()
+    db.run(find_statement(client_id)).await?.first().map(read).transpose()
+}
+
+pub(super) fn find_statement(client_id: &str) -> Statement {
+    Statement::new(
+        "SELECT a.*, u.username AS owner, (SELECT group_concat(origin, ' ') FROM application_origins
+         WHERE application_id = a.id) AS allowed_origins
+         FROM applications a LEFT JOIN users u ON u.id = a.owner_id WHERE a.client_id = ?1",
+    )
+    .bind(client_id)
 }
 
 /// A page of applications in the order of their `client_id`, after this one.
@@ -197,7 +196,7 @@ fn insert_origins(application: &Application, revision: &str) -> Statement {
     .bind(origins.to_string())
 }
 
-fn read(row: &Row) -> Result<Application, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Application, StoreError> {
     Ok(Application {
         id: row.parsed("id", ApplicationId::parse)?,
         client_id: row.text("client_id")?.to_owned(),

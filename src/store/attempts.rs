@@ -33,6 +33,15 @@ pub struct Attempt<T> {
     pub address: Option<T>,
 }
 
+/// When a try counts.
+#[derive(Clone, Copy)]
+pub(super) enum OnlyFor<'a> {
+    /// If the application is in this revision; for the account, if the address is not over its limit: the password has not
+    /// been looked at yet, and what comes from such an address never will be.
+    Login(Option<&'a Application>),
+    Anything,
+}
+
 impl Counted {
     fn read(counter: Counter, row: &Row) -> Result<Self, StoreError> {
         let count = row.integer("count")?;
@@ -56,18 +65,19 @@ impl Counted {
 impl Attempt<Counter> {
     /// Counts the try: of any number of tries at once each is told another number.
     pub async fn count(self, now: Timestamp, db: &dyn Database) -> Result<Attempt<Counted>, StoreError> {
-        let statements = self.statements(None, now);
+        let statements = self.statements(OnlyFor::Anything, now);
         match statements.is_empty() {
             true => Ok(Attempt { account: None, address: None }),
             false => self.counted(&db.batch(statements).await?),
         }
     }
 
-    /// Part of a batch. `only_for`: nothing is counted if the application is not in this revision, nor for the account
-    /// if the address is over its limit.
-    pub(super) fn statements(&self, only_for: Option<&Application>, now: Timestamp) -> Vec<Statement> {
-        // The password has not been looked at yet: what comes from an address over its limit never will be.
-        let address_below = self.address.as_ref().filter(|_| only_for.is_some());
+    /// Part of a batch.
+    pub(super) fn statements(&self, only_for: OnlyFor<'_>, now: Timestamp) -> Vec<Statement> {
+        let (address_below, only_for) = match only_for {
+            OnlyFor::Login(application) => (self.address.as_ref(), application),
+            OnlyFor::Anything => (None, None),
+        };
         let address = self.address.iter().map(|counter| count(counter, only_for, None, now));
         let account = self.account.iter().map(|counter| count(counter, only_for, address_below, now));
         let mut statements: Vec<Statement> = address.chain(account).collect();

@@ -1,9 +1,10 @@
-//! Clearing away what is over, in bounded steps: expired families, tries, audit events, and what deletions and log-outs left behind.
+//! Clearing away what is over, in bounded steps: expired families, sessions, codes, tries, audit
+//! events, and what deletions and log-outs left behind.
 
 use serde_json::{Value, json};
 
 use super::database::{Database, Statement, StoreError};
-use super::{attempts, audit_events};
+use super::{attempts, audit_events, authorization_codes, sessions};
 use crate::model::time::{Lifetime, Timestamp};
 
 /// How many rows of each kind one step deletes at the most.
@@ -16,6 +17,8 @@ pub struct Cleared {
     pub grants: u64,
     pub attempts: u64,
     pub audit_events: u64,
+    pub sessions: u64,
+    pub authorization_codes: u64,
     /// There may be more: do another step.
     pub more: bool,
 }
@@ -27,6 +30,8 @@ impl Cleared {
             "grants": self.grants,
             "attempts": self.attempts,
             "audit_events": self.audit_events,
+            "sessions": self.sessions,
+            "authorization_codes": self.authorization_codes,
         });
         json!({"deleted": deleted, "more": self.more})
     }
@@ -53,6 +58,8 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
             step(DELETE_PURGES_THAT_ARE_DONE),
             attempts::delete_expired(now, STEP),
             audit_events::delete_expired(now, STEP),
+            sessions::delete_expired(now, STEP),
+            authorization_codes::delete_expired(now, STEP),
         ])
         .await?;
     let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
@@ -62,6 +69,8 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
         grants: sum(&[6]),
         attempts: sum(&[8]),
         audit_events: sum(&[9]),
+        sessions: sum(&[10]),
+        authorization_codes: sum(&[11]),
         more: changed.iter().any(|&count| count >= STEP.unsigned_abs()),
     })
 }

@@ -2,7 +2,8 @@
 
 use super::attempts::{Attempt, Counted};
 use super::database::{Database, Outcome, Row, Statement, StoreError, outcome};
-use super::{audit_events, expired, grants, users};
+use super::grants::Consent;
+use super::{audit_events, authorization_codes, expired, grants, users};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::family::{
@@ -22,6 +23,8 @@ pub struct NewFamily<'a> {
     pub scope: &'a Scope,
     pub access: &'a IssuedToken,
     pub refresh: Option<NewRefresh>,
+    /// The authorization code that buys it: used up, or nothing is stored.
+    pub code: Option<&'a TokenDigest>,
 }
 
 /// The digest of a refresh token, and when it expires; none: never.
@@ -37,12 +40,22 @@ pub struct Login<'a> {
     pub user_id: UserId,
     pub user_epoch: i64,
     pub grant_id: GrantId,
-    pub grant_is_new: bool,
+    pub grant: GrantWrite<'a>,
     /// A hash of the password with today's parameters, if the stored one has others.
     pub password_hash: Option<&'a str>,
     /// The try that turned out to be right.
     pub attempt: Option<Attempt<Counted>>,
     pub event: AuditEvent,
+}
+
+/// What becomes of the user's grant.
+#[derive(Debug)]
+pub enum GrantWrite<'a> {
+    /// It is there.
+    Nothing,
+    /// The first tokens of the application; nothing was consented to on a page.
+    New,
+    Consented(Consent<'a>),
 }
 
 /// What came of storing a family.
@@ -53,19 +66,29 @@ pub enum Stored {
     StaleApplication,
     /// The user or the grant is not what was read: read again.
     StaleUser,
+    /// The authorization code has been used before.
+    CodeUsed,
 }
 
 /// Stores a family if the application, the user and the grant are still what was read; clears away a few expired rows.
 pub async fn insert(family: &NewFamily<'_>, now: Timestamp, db: &dyn Database) -> Result<Stored, StoreError> {
     let mut batch = Vec::new();
-    if let Some(login) = family.login.as_ref().filter(|login| login.grant_is_new) {
-        batch.push(grants::insert(
-            &login.grant_id,
-            &login.user_id,
-            login.user_epoch,
-            family.application,
-            now,
-        ));
+    if let Some(login) = &family.login {
+        let none = Scope::default();
+        let (scope, event) = match &login.grant {
+            GrantWrite::Nothing => (None, None),
+            GrantWrite::New => (Some(&none), None),
+            GrantWrite::Consented(consent) => (Some(consent.scope), Some(consent.event)),
+        };
+        let (user, epoch) = (&login.user_id, login.user_epoch);
+        batch.extend(
+            scope.map(|scope| grants::write(&login.grant_id, user, epoch, family.application, scope, now)),
+        );
+        batch.extend(event.map(|event| audit_events::note(event, now)));
+        if let Some(code) = family.code {
+            let keep = family.access.expires_at;
+            batch.push(authorization_codes::consume(code, family.application, &login.grant_id, keep, now));
+        }
     }
     let insert_at = batch.len();
     batch.push(insert_statement(family, now));
@@ -76,10 +99,15 @@ pub async fn insert(family: &NewFamily<'_>, now: Timestamp, db: &dyn Database) -
         batch.extend(login.attempt.iter().flat_map(Attempt::settling));
     }
     batch.push(expired::delete_a_few(now));
+    let consumed_at = batch.len();
+    batch.extend(family.code.map(authorization_codes::is_consumed));
     batch.push(revision_of(&family.application.id));
     let outcomes = db.batch(batch).await?;
     if outcome(&outcomes, insert_at)?.changed > 0 {
         return Ok(Stored::Yes);
+    }
+    if family.code.is_some() && outcome(&outcomes, consumed_at)?.first().is_some() {
+        return Ok(Stored::CodeUsed);
     }
     match is_current(family.application, outcomes.last())? {
         true => Ok(Stored::StaleUser),
@@ -98,7 +126,8 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
          WHERE a.id = ?2 AND a.revision = ?3 AND a.is_active = 1 AND (?4 IS NULL OR EXISTS (
            SELECT 1 FROM users u JOIN grants g ON g.user_id = u.id
            WHERE u.id = ?4 AND u.token_epoch = ?5 AND u.is_active = 1
-           AND g.id = ?6 AND g.application_id = a.id AND g.ended_at IS NULL))",
+           AND g.id = ?6 AND g.application_id = a.id AND g.ended_at IS NULL))
+         AND (?16 = 0 OR changes() > 0)",
     )
     .bind(&family.id)
     .bind(&family.application.id)
@@ -118,6 +147,7 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
         None => Some(family.access.expires_at),
         Some(refresh) => refresh.expires_at.map(|at| at.max(family.access.expires_at)),
     })
+    .bind(family.code.is_some())
 }
 
 /// Finds a family, as it is in the database now, with the state of all that it hangs on.

@@ -2,8 +2,18 @@
 
 use super::database::{Database, Statement, StoreError};
 use crate::model::application::Application;
+use crate::model::audit::AuditEvent;
 use crate::model::id::{GrantId, UserId};
+use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
+
+/// What a person has agreed to on a page.
+#[derive(Debug)]
+pub struct Consent<'a> {
+    /// All that they have agreed to so far.
+    pub scope: &'a Scope,
+    pub event: &'a AuditEvent,
+}
 
 /// Ends a grant, and with it every token that came of it. True if there was one that had not ended.
 pub async fn end(grant: &GrantId, now: Timestamp, db: &dyn Database) -> Result<bool, StoreError> {
@@ -17,19 +27,22 @@ pub async fn end(grant: &GrantId, now: Timestamp, db: &dyn Database) -> Result<b
     Ok(ended.changed > 0)
 }
 
-/// A first grant of `application` by a user who is still what was read; nothing was consented to on a page.
-pub(super) fn insert(
+/// A grant of `application` by a user who is still what was read: a first one, or the same one with another scope. Where
+/// there is another one by now, nothing is written.
+pub(super) fn write(
     grant: &GrantId,
     user: &UserId,
     user_epoch: i64,
     application: &Application,
+    scope: &Scope,
     now: Timestamp,
 ) -> Statement {
     Statement::new(
         "INSERT INTO grants (id, user_id, application_id, scope, created_at)
-         SELECT ?1, u.id, a.id, '', ?6 FROM users u, applications a
+         SELECT ?1, u.id, a.id, ?7, ?6 FROM users u, applications a
          WHERE u.id = ?2 AND u.token_epoch = ?3 AND u.is_active = 1 AND a.id = ?4 AND a.revision = ?5
-         ON CONFLICT (user_id, application_id) WHERE ended_at IS NULL DO NOTHING",
+         ON CONFLICT (user_id, application_id) WHERE ended_at IS NULL
+         DO UPDATE SET scope = excluded.scope WHERE id = excluded.id",
     )
     .bind(grant)
     .bind(user)
@@ -37,4 +50,5 @@ pub(super) fn insert(
     .bind(&application.id)
     .bind(&application.revision)
     .bind(now)
+    .bind(scope)
 }

@@ -3,9 +3,11 @@
 pub mod applications;
 pub mod attempts;
 pub mod audit_events;
+pub mod authorization_codes;
 pub mod database;
 pub mod expired;
 pub mod families;
 pub mod grants;
 pub mod purges;
+pub mod sessions;
 pub mod users;

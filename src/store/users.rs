@@ -1,12 +1,12 @@
 //! `users`.
 
-use super::attempts::{Attempt, Counted, Counter};
+use super::attempts::{Attempt, Counted, Counter, OnlyFor};
 use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
-use crate::model::id::{GrantId, UserId};
+use crate::model::id::{FamilyId, GrantId, SessionId, UserId};
 use crate::model::time::Timestamp;
 use crate::model::user::{Profile, User};
 use crate::model::username;
@@ -34,10 +34,10 @@ pub async fn find_by_username(username: &str, db: &dyn Database) -> Result<Optio
 }
 
 /// Finds who is meant by a name typed at a login: the exact name first, else the only one with its key. Counts the try in
-/// the same round trip, if the application is in the revision that the isolate remembers.
+/// the same round trip, if the application is in the revision that the isolate remembers; none: a login to our own pages.
 pub async fn find_for_login(
     typed: &str,
-    application: &Application,
+    application: Option<&Application>,
     attempt: Attempt<Counter>,
     now: Timestamp,
     db: &dyn Database,
@@ -51,9 +51,9 @@ pub async fn find_for_login(
     )
     .bind(typed)
     .bind(username::key(typed))
-    .bind(&application.id);
+    .bind(application.map(|application| application.id.to_string()));
     let mut batch = vec![find];
-    batch.extend(attempt.statements(Some(application), now));
+    batch.extend(attempt.statements(OnlyFor::Login(application), now));
     let outcomes = db.batch(batch).await?;
     let found = &outcome(&outcomes, 0)?.rows;
     let mut counted = attempt.counted(outcomes.get(1..).unwrap_or(&[]))?;
@@ -61,7 +61,7 @@ pub async fn find_for_login(
         counted.forgive_itself_alone();
     }
     let row = found.first().ok_or_else(|| StoreError("a row that is always there is missing".to_owned()))?;
-    if row.optional_text("revision")? != Some(application.revision.as_str()) {
+    if row.optional_text("revision")? != application.map(|application| application.revision.as_str()) {
         return Ok((Candidate::StaleApplication, counted));
     }
     let candidate = match row.optional_text("username")? {
@@ -238,11 +238,28 @@ pub async fn delete(
     Ok(outcome(&outcomes, 3)?.rows.is_empty())
 }
 
+/// As [`note_login`], for a session.
+pub(super) fn note_session(
+    user: &UserId,
+    password_hash: Option<&str>,
+    session: &SessionId,
+    now: Timestamp,
+) -> Statement {
+    Statement::new(
+        "UPDATE users SET last_login_at = ?2, password_hash = coalesce(?3, password_hash)
+         WHERE id = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE id = ?4)",
+    )
+    .bind(user)
+    .bind(now)
+    .bind(password_hash)
+    .bind(session)
+}
+
 /// Notes a successful login, and the password's hash if it was made anew; only if the family was stored.
 pub(super) fn note_login(
     user: &UserId,
     password_hash: Option<&str>,
-    family: &crate::model::id::FamilyId,
+    family: &FamilyId,
     now: Timestamp,
 ) -> Statement {
     Statement::new(
@@ -255,7 +272,7 @@ pub(super) fn note_login(
     .bind(family)
 }
 
-fn read(row: &Row) -> Result<User, StoreError> {
+pub(super) fn read(row: &Row) -> Result<User, StoreError> {
     Ok(User {
         id: row.parsed("id", UserId::parse)?,
         profile: Profile {

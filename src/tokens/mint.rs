@@ -3,7 +3,7 @@
 use super::find;
 use super::record::{Mark, TokenRecord};
 use super::revoke::mark_lifetime;
-use super::token::{AccessToken, Holder, RefreshToken};
+use super::token::{AccessToken, AuthorizationCode, Holder, RefreshToken};
 use crate::app::App;
 use crate::crypto::keys::Keys;
 use crate::crypto::random_bytes;
@@ -32,6 +32,10 @@ pub struct Issuance<'a> {
     /// None for client credentials.
     pub login: Option<IssuanceLogin<'a>>,
     pub scope: Scope,
+    /// What the tokens are bought with, if it is an authorization code.
+    pub code: Option<&'a AuthorizationCode>,
+    /// Never for implicit grants (RFC 6749 §4.2.2).
+    pub with_refresh: bool,
 }
 
 /// A user who has just proven who they are.
@@ -52,7 +56,7 @@ pub async fn issue(
 ) -> Result<Result<TokenResponse, Stored>, StoreError> {
     let application = issuance.application;
     let keys = app.settings.keys.first();
-    let family_id = FamilyId::random(&*app.random);
+    let family_id = issuance.code.map_or_else(|| FamilyId::random(&*app.random), |code| code.holder().family);
     let holder = Holder {
         family: family_id,
         application: application.id,
@@ -65,9 +69,10 @@ pub async fn issue(
         issued_at: now,
         expires_at: now + app.settings.access_token_lifetime,
     };
-    let with_refresh = issuance.login.is_some() && application.allows(GrantType::RefreshToken);
+    let with_refresh = issuance.with_refresh && application.allows(GrantType::RefreshToken);
     let refresh_token = with_refresh.then(|| RefreshToken::mint(holder, random_bytes(&*app.random), keys));
 
+    let code = issuance.code.map(AuthorizationCode::digest);
     let record = TokenRecord::of_new(
         &holder,
         application,
@@ -83,6 +88,7 @@ pub async fn issue(
         refresh: refresh_token
             .as_ref()
             .map(|token| NewRefresh { digest: token.digest(), expires_at: refresh_expiry(now, app) }),
+        code: code.as_ref(),
     };
     match families::insert(&family, now, &*app.db).await? {
         Stored::Yes => {

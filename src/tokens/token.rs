@@ -1,4 +1,4 @@
-//! The tokens themselves: `pst_at_` or `pst_rt_`, and base64url of key id (1 byte), family (16), application (12), user (12),
+//! The tokens themselves: `pst_at_`, `pst_rt_` or, for authorization codes, `pst_ac_`, and base64url of key id (1 byte), family (16), application (12), user (12),
 //! grant (12), secret (32), and a MAC (12) over the prefix and all before it. A made-up one is refused without I/O. User
 //! and grant are zero for client credentials.
 //!
@@ -14,6 +14,7 @@ use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 
 pub const ACCESS_PREFIX: &str = "pst_at_";
 pub const REFRESH_PREFIX: &str = "pst_rt_";
+pub const CODE_PREFIX: &str = "pst_ac_";
 
 const SECRET_LENGTH: usize = 32;
 
@@ -25,6 +26,9 @@ pub struct AccessToken(Sealed);
 
 /// A refresh token as its holder knows it (RFC 6749 §1.5). Never stored, never logged.
 pub struct RefreshToken(Sealed);
+
+/// An authorization code as its holder knows it (RFC 6749 §1.3.1). It names the family that it buys. Never stored, never logged.
+pub struct AuthorizationCode(Sealed);
 
 struct Sealed {
     text: String,
@@ -86,6 +90,7 @@ macro_rules! token {
 
 token!(AccessToken, ACCESS_PREFIX);
 token!(RefreshToken, REFRESH_PREFIX);
+token!(AuthorizationCode, CODE_PREFIX);
 
 fn seal(prefix: &str, holder: &Holder, secret: &[u8; SECRET_LENGTH], keys: &Keys) -> (String, TokenMac) {
     let (user, grant) = match &holder.user {

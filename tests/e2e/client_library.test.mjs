@@ -38,8 +38,8 @@ test("discovery finds all endpoints of the server", () => {
   assert.equal(server.token_endpoint, `${issuer}/o/token/`);
   assert.equal(server.revocation_endpoint, `${issuer}/o/revoke_token/`);
   assert.equal(server.introspection_endpoint, `${issuer}/o/introspect/`);
-  assert.deepEqual(server.grant_types_supported, ["password", "client_credentials", "refresh_token"]);
-  assert.deepEqual(server.response_types_supported, []);
+  assert.deepEqual(server.grant_types_supported, ["authorization_code", "password", "client_credentials", "refresh_token", "implicit"]);
+  assert.deepEqual(server.response_types_supported, ["code", "token", "none"]);
 });
 
 for (const [method, authenticate] of [

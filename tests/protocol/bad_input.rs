@@ -20,6 +20,7 @@ const JSON: &str = "application/json";
 enum Shape {
     OAuth,
     Drf,
+    Page,
 }
 
 /// Every route that reads a body: its method and path, and what it reads.
@@ -38,7 +39,7 @@ const BODIES: [(&str, &str, &str, Shape); 11] = [
 ];
 
 /// Every route: its path, and the methods it knows.
-const ROUTES: [(&str, &[&str], Shape); 15] = [
+const ROUTES: [(&str, &[&str], Shape); 19] = [
     ("/o/token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/revoke_token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/introspect/", &["POST"], Shape::OAuth),
@@ -53,7 +54,11 @@ const ROUTES: [(&str, &[&str], Shape); 15] = [
     ("/admin/api/users/alice/set-password", &["POST"], Shape::OAuth),
     ("/admin/api/users/alice/logout", &["POST"], Shape::OAuth),
     ("/admin/api/cleartokens", &["POST"], Shape::OAuth),
-    ("/", &["GET", "HEAD"], Shape::OAuth),
+    ("/", &["GET", "HEAD"], Shape::Page),
+    ("/o/authorize/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/login/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/signup/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/logout/", &["GET", "HEAD", "POST"], Shape::Page),
 ];
 
 #[test]
@@ -700,6 +705,11 @@ fn assert_shape(response: &TestResponse, status: u16, shape: Shape) {
             let is_list = |value: &Value| value[0].is_string();
             assert!(body["detail"].is_string() || body.as_object().unwrap().values().all(is_list), "{body}");
             assert_eq!(response.header("content-type"), Some(JSON));
+            assert!(response.header("x-request-id").is_some());
+        }
+        Shape::Page => {
+            response.assert_status(status);
+            assert_eq!(response.header("content-type"), Some("text/html; charset=utf-8"));
             assert!(response.header("x-request-id").is_some());
         }
     }

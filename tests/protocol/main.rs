@@ -16,6 +16,8 @@ mod admin_applications;
 mod admin_users;
 mod architecture;
 mod audit;
+mod authorization_code;
+mod authorize;
 mod bad_input;
 mod client_auth;
 mod client_credentials;

@@ -17,12 +17,18 @@ fn get(server: &TestServer, url: &str, accept: &str) -> TestResponse {
 fn document(issuer: &str) -> Value {
     json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/o/authorize/"),
         "token_endpoint": format!("{issuer}/o/token/"),
         "revocation_endpoint": format!("{issuer}/o/revoke_token/"),
         "introspection_endpoint": format!("{issuer}/o/introspect/"),
         "scopes_supported": ["read", "write", "groups"],
-        "response_types_supported": [],
-        "grant_types_supported": ["password", "client_credentials", "refresh_token"],
+        "response_types_supported": ["code", "token", "none"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported":
+            ["authorization_code", "password", "client_credentials", "refresh_token", "implicit"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "prompt_values_supported": ["none", "login", "consent", "create"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],

@@ -155,7 +155,6 @@ fn an_unknown_grant_type_is_unsupported() {
 fn a_grant_type_that_is_still_to_come_is_unsupported() {
     let server = TestServer::new();
     let grants = [
-        "authorization_code",
         "implicit",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:token-exchange",

@@ -9,7 +9,7 @@ use crate::call::body::json_object;
 use crate::call::{Call, Response};
 use crate::crypto::random_bytes;
 use crate::endpoints::respond;
-use crate::endpoints::sign_up::{name_taken, store};
+use crate::grants::sign_up::{name_taken, store};
 use crate::model::audit::{Action, AuditEvent, By};
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::user::{NewUser, Profile, User, required_password};

@@ -3,7 +3,7 @@
 use postern::call::Request;
 use serde_json::{Map, Value, json};
 
-use super::{PASSWORD, TestResponse, TestServer, form_request};
+use super::{AuthorizationRequest, CALLBACK, PASSWORD, TestResponse, TestServer, VERIFIER, form_request};
 
 /// An application about to be registered, confidential unless said otherwise.
 pub struct ApplicationBuilder<'a> {
@@ -28,6 +28,14 @@ impl<'a> ApplicationBuilder<'a> {
 
     pub fn origins(self, origins: &[&str]) -> Self {
         self.set("allowed_origins", json!(origins))
+    }
+
+    pub fn redirect_uri(self, redirect_uri: &str) -> Self {
+        self.redirect_uris(&[redirect_uri])
+    }
+
+    pub fn redirect_uris(self, redirect_uris: &[&str]) -> Self {
+        self.set("redirect_uris", json!(redirect_uris))
     }
 
     pub fn scope(self, scope: &str) -> Self {
@@ -109,6 +117,22 @@ impl TestClient<'_> {
 
     pub fn client_credentials(&self) -> TestResponse {
         self.token(&[("grant_type", "client_credentials")])
+    }
+
+    /// Exchanges a code that was asked for by [`TestClient::authorization`].
+    pub fn exchange(&self, code: &str) -> TestResponse {
+        self.server.send(self.exchange_request(code))
+    }
+
+    pub fn exchange_request(&self, code: &str) -> Request {
+        let grant = ("grant_type", "authorization_code");
+        let form = [grant, ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+        self.request("/o/token/", &form)
+    }
+
+    /// An authorization request for a code, by S256.
+    pub fn authorization(&self) -> AuthorizationRequest {
+        AuthorizationRequest::for_code(&self.client_id)
     }
 
     pub fn refresh(&self, refresh_token: &str) -> TestResponse {

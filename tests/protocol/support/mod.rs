@@ -1,5 +1,6 @@
 //! `TestServer` and what belongs to it.
 
+mod browser;
 mod client;
 pub mod edge;
 pub mod hot;
@@ -23,6 +24,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+pub use browser::{AuthorizationRequest, Browser, Landing, VERIFIER};
 pub use client::{ApplicationBuilder, TestClient, Tokens};
 pub use hot::FakeKv;
 pub use response::TestResponse;
@@ -30,6 +32,8 @@ use sqlite::Sqlite;
 
 pub const ADMIN_TOKEN: &str = "the-admin-token-of-the-tests-is-long-enough";
 pub const MASTER_KEY: &str = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// Where the applications of the tests want their answers.
+pub const CALLBACK: &str = "https://app.example/cb";
 /// What [`TestServer::user`] signs up with.
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -198,6 +202,20 @@ impl TestServer {
     /// A confidential application for client credentials, passwords and refreshing.
     pub fn confidential_application(&self) -> TestClient<'_> {
         self.application().grants(&["client_credentials", "password", "refresh_token"]).create()
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+
+    /// A public application for authorization codes and refreshing, at `https://app.example/cb`.
+    pub fn code_application(&self) -> TestClient<'_> {
+        self.application()
+            .public()
+            .grants(&["authorization_code", "refresh_token"])
+            .redirect_uri(CALLBACK)
+            .create()
     }
 
     /// Signs a user up, with [`PASSWORD`].

@@ -1,0 +1,113 @@
+//! A person's proof by password of who they are.
+
+use super::GrantError;
+use super::guessing::{self, Account, Counting};
+use crate::app::App;
+use crate::crypto::password_hash::PasswordMatch;
+use crate::crypto::random_bytes;
+use crate::model::address::Address;
+use crate::model::application::Application;
+use crate::model::{password, username};
+use crate::protocol::error::OAuthError;
+use crate::store::attempts::{Attempt, Counted, Counter};
+use crate::store::users::{self, Candidate, LoginCandidate};
+
+/// Who has just proven by their password who they are.
+#[derive(Debug)]
+pub struct ProvenUser {
+    pub candidate: LoginCandidate,
+    /// A hash of the password with today's parameters, if the stored one has others.
+    pub password_hash: Option<String>,
+    /// The try that turned out to be right: to be settled with what it leads to.
+    pub attempt: Attempt<Counted>,
+}
+
+/// Takes a username and password for a proof, or does not. `application`: where the login is to lead, or our own pages.
+///
+/// # Errors
+/// - `invalid_grant`: they are not those of an active user; which of them is at fault does not show, nor does it take
+///   another time.
+/// - 429: there were too many wrong passwords from the address.
+pub async fn prove(
+    username: &str,
+    password: &str,
+    application: Option<&Application>,
+    address: Option<Address>,
+    app: &App,
+) -> Result<ProvenUser, GrantError> {
+    if password.len() > password::LONGEST {
+        return Err(invalid_credentials("the password is too long to be one").into());
+    }
+    let (candidate, counting) = find(username, application, address, app).await?;
+    let authenticated = authenticate(candidate, password, app);
+    if counting.is_refused(authenticated.is_ok(), app).await? && authenticated.is_ok() {
+        let reason = "there were too many wrong passwords: the account is locked for now";
+        return Err(invalid_credentials(reason).into());
+    }
+    let (candidate, is_outdated) = authenticated?;
+    let password_hash = if is_outdated { rehash(password, app) } else { None };
+    Ok(ProvenUser { candidate, password_hash, attempt: counting.attempt })
+}
+
+/// Who is meant by the name, if it can be one: what is longer is not even looked for. The try is counted.
+async fn find(
+    username: &str,
+    application: Option<&Application>,
+    address: Option<Address>,
+    app: &App,
+) -> Result<(Option<LoginCandidate>, Counting), GrantError> {
+    if username.chars().count() > username::LONGEST {
+        return Ok((None, guessing::count(None, address, app).await?));
+    }
+    let attempt = guessing::attempt(Some(Account::User(username)), address, app);
+    let (candidate, counted) = look_up(username, application, attempt, app).await?;
+    let user = candidate.as_ref().map(|candidate| format!("user {}", candidate.user.id));
+    let counting = guessing::judge(counted, user, address, app).await?;
+    Ok((candidate, counting))
+}
+
+/// As it is now.
+pub(super) async fn look_up(
+    username: &str,
+    application: Option<&Application>,
+    attempt: Attempt<Counter>,
+    app: &App,
+) -> Result<(Option<LoginCandidate>, Attempt<Counted>), GrantError> {
+    let now = app.clock.now();
+    match users::find_for_login(username, application, attempt, now, &*app.db).await? {
+        (Candidate::Found(candidate), counted) => Ok((Some(*candidate), counted)),
+        (Candidate::Nobody, counted) => Ok((None, counted)),
+        (Candidate::StaleApplication, _) => Err(GrantError::StaleApplication),
+    }
+}
+
+pub(super) const NOT_COUNTED: Attempt<Counter> = Attempt { account: None, address: None };
+
+/// Exactly one slow hash, whoever is or is not there. Returns the user, and whether the stored hash has other parameters
+/// than today's.
+fn authenticate(
+    candidate: Option<LoginCandidate>,
+    typed: &str,
+    app: &App,
+) -> Result<(LoginCandidate, bool), OAuthError> {
+    let hash = candidate.as_ref().and_then(|candidate| candidate.user.password_hash.as_deref());
+    let matched = app.settings.password_hasher.verify(typed, hash);
+    let Some(candidate) = candidate else {
+        return Err(invalid_credentials("there is no such user"));
+    };
+    if matched == PasswordMatch::No {
+        return Err(invalid_credentials("the password is wrong"));
+    }
+    if !candidate.user.profile.is_active {
+        return Err(invalid_credentials("the user is disabled"));
+    }
+    Ok((candidate, matched == PasswordMatch::YesOutdated))
+}
+
+fn rehash(password: &str, app: &App) -> Option<String> {
+    app.settings.password_hasher.hash(password, random_bytes(&*app.random)).ok()
+}
+
+pub fn invalid_credentials(reason: &'static str) -> OAuthError {
+    OAuthError::invalid_grant("username or password is wrong").because(reason)
+}

@@ -1,0 +1,58 @@
+//! The authorization endpoint (RFC 6749 §3.1), seen from a browser.
+
+use crate::support::{CALLBACK, Landing, TestServer};
+
+#[test]
+fn a_person_logs_in_allows_and_comes_back_with_a_code() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.code_application();
+    let browser = server.browser();
+
+    let login = browser.open(&app.authorization().path());
+    login.assert_status(200);
+    assert!(login.text().contains("<h1>Log in</h1>"));
+    let consent = browser.submit(&login, &[("username", "alice"), ("password", crate::support::PASSWORD)]);
+    consent.assert_status(200);
+    for said in ["<strong>alice</strong>", "app.example", "Read your data", "Change your data"] {
+        assert!(consent.text().contains(said), "{said}: {}", consent.text());
+    }
+    assert!(!consent.text().contains("See your groups"));
+
+    let landing = Landing::of(&browser.submit_once(&consent, &[("decision", "allow")]));
+    assert_eq!(landing.uri, CALLBACK);
+    assert_eq!((landing.get("state"), landing.get("iss")), ("the state", "http://localhost:8787"));
+    let tokens = app.exchange(landing.get("code")).tokens();
+    assert_eq!(tokens.scope, "read write");
+    server.assert_good(&tokens.access_token);
+    app.refresh(tokens.refresh()).tokens();
+}
+
+#[test]
+fn a_repeated_parameter_goes_back_as_an_error_unless_it_is_what_leads_back() {
+    let server = TestServer::new();
+    let app = server.code_application();
+    let browser = server.browser();
+    let request = app.authorization();
+    browser.authorize(&request.clone().and("scope", "read")).assert_error("invalid_request");
+    for (name, value) in [("client_id", app.client_id.as_str()), ("redirect_uri", CALLBACK)] {
+        browser.open(&request.clone().and(name, value).path()).assert_status(400);
+    }
+}
+
+#[test]
+fn a_login_begins_a_session_in_place_of_the_one_before() {
+    let server = TestServer::new();
+    server.user("alice");
+    let browser = server.browser();
+    let first = browser.log_in("alice").cookie("postern_session").unwrap();
+    let second = browser.log_in("alice").cookie("postern_session").unwrap();
+    assert_ne!(first, second);
+    let app = server.code_application();
+    let consent = |session: &str| {
+        browser.set_cookie("postern_session", session);
+        browser.open(&app.authorization().path()).text().contains("Read your data")
+    };
+    assert!(!consent(&first));
+    assert!(consent(&second));
+}

@@ -1,0 +1,222 @@
+//! A person's browser: it keeps cookies, follows the redirects of this server, and fills in forms.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use http::Method;
+use postern::call::Request;
+use postern::protocol::params::Params;
+
+use super::{CALLBACK, PASSWORD, TestResponse, TestServer, encode_form, form_request, request};
+
+/// RFC 7636 Appendix B.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// An application's request at `/o/authorize/`.
+#[derive(Clone)]
+pub struct AuthorizationRequest(Vec<(String, String)>);
+
+impl AuthorizationRequest {
+    pub fn for_code(client_id: &str) -> Self {
+        Self(Vec::new())
+            .with("response_type", "code")
+            .with("client_id", client_id)
+            .with("redirect_uri", CALLBACK)
+            .with("state", "the state")
+            .with("scope", "read write")
+            .with("code_challenge", CHALLENGE)
+            .with("code_challenge_method", "S256")
+    }
+
+    /// With this value instead.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self = self.without(name);
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// With this value beside the one that is there.
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn path(&self) -> String {
+        let pairs: Vec<(&str, &str)> =
+            self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        format!("/o/authorize/?{}", encode_form(&pairs))
+    }
+}
+
+/// Where an authorization response sends the browser.
+#[derive(Debug)]
+pub struct Landing {
+    pub uri: String,
+    pub params: Params,
+}
+
+impl Landing {
+    /// Reads a redirect to an application.
+    #[track_caller]
+    pub fn of(response: &TestResponse) -> Self {
+        response.assert_status(303);
+        let location = response.header("location").expect("a location");
+        let (uri, params) = location.split_once(['?', '#']).expect("parameters");
+        Self { uri: uri.to_owned(), params: Params::parse(params.as_bytes()).expect("a form") }
+    }
+
+    #[track_caller]
+    pub fn get(&self, name: &str) -> &str {
+        self.params.optional(name).unwrap_or_else(|| panic!("no {name}: {self:?}"))
+    }
+
+    /// An error response with everything that belongs there (RFC 6749 §4.1.2.1, RFC 9207 §2).
+    #[track_caller]
+    pub fn assert_error(&self, code: &str) {
+        assert_eq!(self.get("error"), code, "{self:?}");
+        assert!(!self.get("error_description").is_empty());
+        assert_eq!(self.get("state"), "the state");
+        assert_eq!(self.get("iss"), "http://localhost:8787");
+        for absent in ["code", "access_token"] {
+            assert_eq!(self.params.optional(absent), None);
+        }
+    }
+}
+
+pub struct Browser<'a> {
+    server: &'a TestServer,
+    cookies: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'a> Browser<'a> {
+    pub fn new(server: &'a TestServer) -> Self {
+        Self { server, cookies: RefCell::default() }
+    }
+
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.borrow().get(name).cloned()
+    }
+
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// All cookies, as they go into a request.
+    pub fn cookies(&self) -> String {
+        let cookies = self.cookies.borrow();
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    pub fn get_request(&self, path: &str) -> Request {
+        request(Method::GET, path, &[("cookie", &self.cookies())], "")
+    }
+
+    pub fn post_request(&self, path: &str, form: &[(&str, &str)]) -> Request {
+        form_request(path, &[("cookie", &self.cookies())], form)
+    }
+
+    /// One request; no redirect is followed.
+    pub fn get(&self, path: &str) -> TestResponse {
+        self.receive(self.server.send(self.get_request(path)))
+    }
+
+    pub fn post(&self, path: &str, form: &[(&str, &str)]) -> TestResponse {
+        self.receive(self.server.send(self.post_request(path, form)))
+    }
+
+    fn receive(&self, response: TestResponse) -> TestResponse {
+        for cookie in response.0.headers().get_all("set-cookie") {
+            let (pair, attributes) = cookie.to_str().unwrap().split_once(';').expect("attributes");
+            let (name, value) = pair.split_once('=').expect("a pair");
+            match attributes.contains("Max-Age=0") {
+                true => self.cookies.borrow_mut().remove(name),
+                false => self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        response
+    }
+
+    /// Opens a page, whatever pages of this server it leads to.
+    pub fn open(&self, path: &str) -> TestResponse {
+        self.follow(self.get(path))
+    }
+
+    fn follow(&self, mut response: TestResponse) -> TestResponse {
+        for _ in 0..10 {
+            let here = "http://localhost:8787";
+            let location = response.header("location").unwrap_or_default();
+            let Some(path) = location.strip_prefix(here).filter(|path| path.starts_with('/')) else {
+                return response;
+            };
+            response = self.get(path);
+        }
+        panic!("redirects without an end")
+    }
+
+    /// Sends the form of `page` with these values in its fields, and follows to where it leads.
+    pub fn submit(&self, page: &TestResponse, values: &[(&str, &str)]) -> TestResponse {
+        self.follow(self.submit_once(page, values))
+    }
+
+    /// As [`Browser::submit`]; no redirect is followed. A field that the page has ticked or filled in and that is not among
+    /// `values` is sent as it is; one with the value `-` is left out.
+    pub fn submit_once(&self, page: &TestResponse, values: &[(&str, &str)]) -> TestResponse {
+        let (action, mut form) = form_of(&page.text());
+        for (name, value) in values {
+            form.retain(|(known, _)| known != name);
+            if *value != "-" {
+                form.push((name.to_string(), value.to_string()));
+            }
+        }
+        let form: Vec<(&str, &str)> =
+            form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(action.strip_prefix("http://localhost:8787").expect("an action of ours"), &form)
+    }
+
+    /// Logs a user of [`TestServer::user`] in.
+    pub fn log_in(&self, username: &str) -> &Self {
+        let page = self.get("/accounts/login/");
+        self.submit_once(&page, &[("username", username), ("password", PASSWORD)]).assert_status(303);
+        self
+    }
+
+    /// Brings an application's request, and allows what it asks for if that is asked.
+    #[track_caller]
+    pub fn authorize(&self, request: &AuthorizationRequest) -> Landing {
+        let page = self.open(&request.path());
+        match page.status() {
+            200 => Landing::of(&self.submit_once(&page, &[("decision", "allow")])),
+            _ => Landing::of(&page),
+        }
+    }
+
+    /// As [`Browser::authorize`]: the code.
+    #[track_caller]
+    pub fn code(&self, request: &AuthorizationRequest) -> String {
+        self.authorize(request).get("code").to_owned()
+    }
+}
+
+/// The action of the last form of a page, and its fields as they are.
+fn form_of(page: &str) -> (String, Vec<(String, String)>) {
+    let form = page.rsplit("<form ").next().expect("a form");
+    let action = attribute(form, "action").expect("an action");
+    let fields = form.split("<input ").skip(1).filter_map(|input| {
+        let input = input.split('>').next()?;
+        let is_off = attribute(input, "type").as_deref() == Some("checkbox") && !input.contains(" checked");
+        Some((attribute(input, "name")?, attribute(input, "value")?)).filter(|_| !is_off)
+    });
+    (action, fields.collect())
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    Some(entities.iter().fold(value.to_owned(), |text, (entity, character)| text.replace(entity, character)))
+}
