@@ -1,5 +1,6 @@
 // The cases of the bench: what is asked of Postern, what the floor does for it, and what the budget is.
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
+import { person } from "../tests/e2e/person.mjs";
 import { secrets, validationCacheSeconds } from "./workers.mjs";
 
 export const connections = 8;
@@ -51,7 +52,23 @@ export async function setUp(port) {
   const chains = [];
   for (let chain = 0; chain < connections; chain++) chains.push((await call("/o/token/", logIn)).refresh_token);
   const refreshes = chains.map((refresh_token) => post({ grant_type: "refresh_token", client_id: app.client_id, refresh_token }));
-  return { app, service, logIn, clientCredentials, token, refreshes };
+  return { app, service, logIn, clientCredentials, token, refreshes, ...(await agree(base, register)) };
+}
+
+const callback = "https://app.example/cb";
+const verifier = "v".repeat(43);
+
+/** Has the user log in in a browser and agree to an application's request, which is then answered at once. */
+async function agree(base, register) {
+  const { client_id } = await register({ client_id: "bench-spa", client_type: "public", redirect_uris: [callback] });
+  const code_challenge = createHash("sha256").update(verifier).digest("base64url");
+  const asked = { response_type: "code", client_id, redirect_uri: callback, scope: "read", state: "s", code_challenge, code_challenge_method: "S256" };
+  const authorization = `/o/authorize/?${new URLSearchParams(asked)}`;
+  const browser = person({ url: new URL(base), fetch: (url, init) => fetch(url, { redirect: "manual", ...init }) });
+  await browser.authorize(base + authorization, user);
+  const cookies = { headers: { Cookie: [...browser.cookies].map((pair) => pair.join("=")).join("; ") } };
+  const exchange = post({ grant_type: "authorization_code", client_id, redirect_uri: callback, code_verifier: verifier, code: "CODE".padEnd(137, "-") }); // as long as a code
+  return { authorization, cookies, exchange };
 }
 
 /** Has that isolate refresh a login and then end it: from then on it has marks of its own to look at. */
@@ -72,12 +89,13 @@ async function markHere(port, { client_id }, logIn) {
  * - `worker`: which Postern. `path`: its route. `expect`: the status of its answers.
  * - `requests`: sent in turn, or with `perConnection` one by each connection. `follow`: each refresh token is used once.
  * - `floor(index)`: the route of the floor for the request with that index.
- * - `budget`: the share of what the other Worker does in a second. `calls`: the most that a request may ask of D1 and KV.
+ * - `budget`: if there is one, the share of what the other Worker does in a second. `calls`: the most that a request may ask of D1 and KV.
+ * - `exchange`: the request that exchanges the code of each answer.
  * - `note`: what belongs beside the row.
  * - `seen`: send all requests once before the first round. `connections`, `slow`: fewer connections, longer rounds.
  */
 export async function prepareCases({ port, load, distinctTokens }) {
-  const { app, service, logIn, clientCredentials, token, refreshes } = await setUp(port("postern"));
+  const { app, service, logIn, clientCredentials, token, refreshes, authorization, cookies, exchange } = await setUp(port("postern"));
   await markHere(port("postern-marking"), app, logIn);
   const { collected: tokens } = await load({
     port: port("postern"),
@@ -172,6 +190,32 @@ export async function prepareCases({ port, load, distinctTokens }) {
       calls: { d1: 1, kvReads: 0, kvWrites: 1 },
       perConnection: true,
       follow: true,
+    },
+    {
+      name: "login page",
+      worker: "postern",
+      path: "/accounts/login/",
+      requests: [{}],
+      budget: { of: "no-op Rust", ratio: 0.7 },
+      calls: { d1: 0, kvReads: 0, kvWrites: 0 },
+    },
+    {
+      name: "authorize, logged in and consent remembered",
+      worker: "postern",
+      path: authorization,
+      requests: [cookies],
+      expect: 303,
+      calls: { d1: 2, kvReads: 0, kvWrites: 0 },
+    },
+    {
+      name: "authorize, and exchange the code",
+      worker: "postern",
+      path: authorization,
+      requests: [cookies],
+      expect: 303,
+      exchange,
+      calls: { d1: 4, kvReads: 0, kvWrites: 1 },
+      note: "two requests: of the calls, those of the row above are the first's",
     },
   ];
 }

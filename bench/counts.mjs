@@ -13,6 +13,7 @@ export async function countCalls(contest, { port, load }) {
     connections: 1,
     expect: contest.expect ?? 200,
     follow: contest.follow,
+    exchange: contest.exchange && wire(contest.exchange, "/o/token/"),
     requests: contest.requests.slice(0, sent).map((request) => wire(request, contest.path)),
   };
   const read = async () => {

@@ -17,6 +17,7 @@ process.on("message", async (load) => {
  *
  * - `perConnection`: each connection sends its own of the requests, again and again.
  * - `follow`: with the refresh token of the answer put in place of the one that was sent.
+ * - `exchange`: sent after each, with the authorization code of the answer in place of CODE; it has to be answered 200.
  * - `collect`: the member of the answers that is returned as a list.
  * - `pid`: the process whose CPU time is measured.
  */
@@ -32,7 +33,12 @@ async function run(load) {
         while (!isOver()) {
           const index = load.perConnection ? connection : next++ % load.requests.length;
           const begin = performance.now();
-          const { status, body } = await socket.request(load.requests[index]);
+          const { status, head, body } = await socket.request(load.requests[index]);
+          if (load.exchange) {
+            const [, code] = /[?&]code=([\w-]+)/.exec(head) ?? [];
+            const exchanged = await socket.request(load.exchange.replace(/CODE-*/, code));
+            if (exchanged.status !== 200) throw new Error(`${exchanged.status}: ${exchanged.body}`);
+          }
           latencies.push(performance.now() - begin);
           if (status !== load.expect) throw new Error(`${status} instead of ${load.expect}: ${body}`);
           if (load.follow) load.requests[index] = load.requests[index].replace(/pst_rt_[\w-]+/, JSON.parse(body).refresh_token);
@@ -88,7 +94,7 @@ async function open(port) {
     const length = /\r\ncontent-length: (\d+)/i.exec(received.slice(0, end + 2));
     if (!length) return fail(new Error(`an answer without Content-Length: ${received.slice(0, end)}`));
     if (received.length < end + 4 + Number(length[1])) return;
-    const answer = { status: Number(received.slice(9, 12)), body: received.slice(end + 4) };
+    const answer = { status: Number(received.slice(9, 12)), head: received.slice(0, end), body: received.slice(end + 4) };
     received = "";
     const { resolve } = waiting;
     waiting = null;

@@ -85,7 +85,7 @@ function contestantsOf(contest) {
   return [
     contestant("no-op Rust", "no-op Rust", () => "/"),
     ...(contest.floor ? [contestant("floor", "floor", contest.floor)] : []),
-    contestant(contest.worker, "postern", () => contest.path, { expect: contest.expect ?? 200, follow: contest.follow }),
+    contestant(contest.worker, "postern", () => contest.path, { expect: contest.expect ?? 200, follow: contest.follow, exchange: contest.exchange && wire(contest.exchange, "/o/token/") }),
   ];
 }
 
