@@ -26,7 +26,7 @@ use crate::protocol::params::{MalformedForm, Params, encode};
 use crate::protocol::pkce::CodeChallenge;
 use crate::settings::Settings;
 use crate::store::database::StoreError;
-use crate::store::grants::Consent;
+use crate::store::grants::{self, Consent};
 use crate::store::sessions::{self, Asked};
 
 /// How often a request is looked at anew because something it rests on was changed in between.
@@ -299,7 +299,16 @@ impl Request<'_> {
             scope: granted,
         };
         let fields = match wish.response_type {
-            ResponseType::None => Some(Vec::new()),
+            ResponseType::None => {
+                let is_stored = match &approval.consent {
+                    Some(consent) => {
+                        let user = &session.user;
+                        grants::agree(&grant_id, user, self.application, consent, now, &*app.db).await?
+                    }
+                    None => true,
+                };
+                is_stored.then(Vec::new)
+            }
             ResponseType::Code => {
                 let challenge = wish.code_challenge.as_ref();
                 let code = authorization_code::issue(&approval, self.redirect, challenge, now, app).await?;

@@ -1,11 +1,13 @@
 //! `grants`.
 
-use super::database::{Database, Statement, StoreError};
+use super::audit_events;
+use super::database::{Database, Statement, StoreError, outcome};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::id::{GrantId, UserId};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
+use crate::model::user::User;
 
 /// What a person has agreed to on a page.
 #[derive(Debug)]
@@ -25,6 +27,20 @@ pub async fn end(grant: &GrantId, now: Timestamp, db: &dyn Database) -> Result<b
         )
         .await?;
     Ok(ended.changed > 0)
+}
+
+/// Stores what a user has agreed to. False if the user, the application or the grant is not what was read.
+pub async fn agree(
+    grant: &GrantId,
+    user: &User,
+    application: &Application,
+    consent: &Consent<'_>,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<bool, StoreError> {
+    let write = write(grant, &user.id, user.token_epoch, application, consent.scope, now);
+    let outcomes = db.batch(vec![write, audit_events::note(consent.event, now)]).await?;
+    Ok(outcome(&outcomes, 0)?.changed > 0)
 }
 
 /// A grant of `application` by a user who is still what was read: a first one, or the same one with another scope. Where

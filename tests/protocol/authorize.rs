@@ -56,3 +56,20 @@ fn a_login_begins_a_session_in_place_of_the_one_before() {
     assert!(!consent(&first));
     assert!(consent(&second));
 }
+
+#[test]
+fn what_was_agreed_to_is_remembered_even_where_nothing_is_issued() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.code_application();
+    let browser = server.browser();
+    browser.log_in("alice");
+    let nothing = app.authorization().with("response_type", "none");
+    browser.get(&nothing.path()).assert_status(200);
+    let landing = browser.authorize(&nothing);
+    assert_eq!(landing.params.optional("code"), None);
+    assert_eq!(landing.get("state"), "the state");
+    for response_type in ["none", "code"] {
+        browser.get(&app.authorization().with("response_type", response_type).path()).assert_status(303);
+    }
+}
