@@ -8,7 +8,7 @@ use crate::call::{Call, Response};
 use crate::model::application::Application;
 use crate::model::scope::Scope;
 use crate::protocol::params::Params;
-use crate::protocol::uri::{policy_source, shown_target};
+use crate::protocol::uri::{policy_sources, shown_target};
 
 /// The field that brings the application's request along.
 pub const REQUEST: &str = "request";
@@ -74,7 +74,7 @@ pub fn show(question: &Question<'_>, visitor: &Visitor, call: &Call<'_>) -> Resp
         .then(" <strong>")
         .say(&shown_target(question.redirect_uri))
         .then("</strong>.</p>");
-    let targets = policy_source(question.redirect_uri).into_iter().collect();
+    let targets = policy_sources(question.redirect_uri).into_iter().collect();
     let page = Page::new(&english::consent_title(name), body).forms_here(targets);
     visitor.show(page.respond(), call)
 }

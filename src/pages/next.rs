@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::grants::client;
 use crate::model::redirect::VerifiedRedirect;
 use crate::protocol::params::{Params, encode};
-use crate::protocol::uri::policy_source;
+use crate::protocol::uri::policy_sources;
 use crate::store::database::StoreError;
 
 /// A path below the issuer, with its query.
@@ -55,7 +55,7 @@ impl Next {
             return Ok(Vec::new());
         };
         let redirect = VerifiedRedirect::verify(params.optional("redirect_uri"), &application, &call.issuer);
-        Ok(redirect.ok().and_then(|redirect| policy_source(redirect.uri())).into_iter().collect())
+        Ok(redirect.ok().and_then(|redirect| policy_sources(redirect.uri())).into_iter().collect())
     }
 }
 

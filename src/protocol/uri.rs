@@ -56,18 +56,16 @@ pub fn is_on_device(redirect_uri: &str) -> bool {
     !redirect_uri.starts_with("https://")
 }
 
-/// What a page's policy has to allow so that a form's answer may lead to `redirect_uri`: its origin, or where that cannot be
-/// written in a policy, its scheme (CSP Level 3 §2.3.1).
-pub fn policy_source(redirect_uri: &str) -> Option<String> {
+/// What a page's policy has to allow so that the answer to a form may lead to `redirect_uri` (CSP Level 3 §2.3.1), and on from
+/// there to wherever the application sends the browser next: some browsers hold every redirect after a POST against it.
+pub fn policy_sources(redirect_uri: &str) -> Option<String> {
     let uri = Uri::parse(redirect_uri).ok()?;
-    let scheme = uri.scheme().as_str();
-    let authority =
-        uri.authority().map(|authority| authority.as_str()).filter(|_| scheme.starts_with("http"));
-    match authority {
-        Some(authority) if authority.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b)) => {
-            Some(format!("{scheme}://{authority}"))
-        }
-        _ => Some(format!("{scheme}:")),
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
+    match (uri.scheme().as_str(), uri.authority().map(|authority| authority.as_str())) {
+        ("http", Some(authority)) if is_plain(authority) => Some(format!("http://{authority} https:")),
+        // An IPv6 address cannot be written in a policy.
+        ("http", _) => Some("http: https:".to_owned()),
+        (scheme, _) => Some(format!("{scheme}:")),
     }
 }
 
@@ -232,16 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_names_the_origin_or_the_scheme() {
-        for (uri, source) in [
-            ("https://app.example/cb?x", "https://app.example"),
-            ("http://127.0.0.1:4000/cb", "http://127.0.0.1:4000"),
-            ("http://[::1]:4000/cb", "http:"),
+    fn a_policy_names_the_scheme_and_on_loopback_the_origin() {
+        for (uri, sources) in [
+            ("https://app.example/cb?x", "https:"),
             ("https://a;b.example/cb", "https:"),
+            ("http://127.0.0.1:4000/cb", "http://127.0.0.1:4000 https:"),
+            ("http://[::1]:4000/cb", "http: https:"),
             ("com.example.app:/oauth", "com.example.app:"),
             ("com.example.app://oauth", "com.example.app:"),
         ] {
-            assert_eq!(policy_source(uri).as_deref(), Some(source));
+            assert_eq!(policy_sources(uri).as_deref(), Some(sources));
         }
     }
 
