@@ -1,5 +1,7 @@
 // Running other programs: the few functions that every script here shares.
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The folder that holds package.json. */
@@ -27,4 +29,11 @@ export function runScript(name, args = [], options = {}) {
 export function outputOf(program, args) {
   const { status, stdout } = spawnSync(program, args, { cwd: checkout, encoding: "utf8" });
   return status === 0 ? stdout.trim() : null;
+}
+
+/** Where the first of these programs is that is on the PATH, or null. Servers are in `sbin`, which is not on everybody's PATH. */
+export function findOnPath(...programs) {
+  const path = (process.env.PATH ?? "").split(delimiter);
+  const folders = path.flatMap((folder) => [folder, folder.replace(/\/bin\/?$/, "/sbin")]);
+  return programs.flatMap((program) => folders.map((folder) => join(folder, program))).find((place) => existsSync(place)) ?? null;
 }

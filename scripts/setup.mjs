@@ -1,20 +1,22 @@
 // Installs what building needs and npm does not bring: Rust's wasm target and two tools that cargo compiles.
 // `node scripts/setup.mjs tests` adds what the tests need. When nothing is missing, it takes a blink.
 import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { findTool, rootFor, wasmBindgen, workerBuild } from "./cargo-tools.mjs";
-import { checkout, fail, outputOf, run } from "./run.mjs";
+import { findChromium } from "./chromium.mjs";
+import { checkout, fail, findOnPath, outputOf, run } from "./run.mjs";
 
 const forTests = process.argv.includes("tests");
 
 needNodeModules();
 needRust();
-if (!isOnPath("cc", "gcc", "clang")) needPackages("A C compiler", "build-essential", "xcode-select --install");
+if (!findOnPath("cc", "gcc", "clang")) needPackages("A C compiler", "build-essential", "xcode-select --install");
 for (const tool of [workerBuild, wasmBindgen]) {
   if (!findTool(tool)) install(tool);
 }
 if (forTests) needPython();
 if (forTests) needProxies();
+if (forTests) needBrowser();
 
 function needNodeModules() {
   if (!existsSync(join(checkout, "node_modules", "wrangler"))) fail("The npm packages are missing. Type: npm install");
@@ -37,7 +39,7 @@ function needRust() {
 }
 
 function rustup(kind, name) {
-  if (!isOnPath("rustup")) {
+  if (!findOnPath("rustup")) {
     fail(`Rust's ${kind} ${name} is missing, and rustup, which would add it, is not on the PATH. See https://rustup.rs`);
   }
   run("rustup", [kind, "add", name]);
@@ -60,7 +62,7 @@ function install(tool) {
 
 /** The servers that the tests run with the files of examples/. Installing them starts none. */
 function needProxies() {
-  const missing = ["nginx", "caddy"].filter((name) => !isOnPath(name));
+  const missing = ["nginx", "caddy"].filter((name) => !findOnPath(name));
   if (missing.length === 0) return;
   const policy = "/usr/sbin/policy-rc.d"; // what Debian asks before it starts a service
   if (process.getuid() === 0 && existsSync(dirname(policy)) && !existsSync(policy)) {
@@ -71,20 +73,18 @@ function needProxies() {
   needPackages("A server that the tests run", missing.join(" "), `brew install ${missing.join(" ")}`);
 }
 
+/** The browser that tests drive. */
+function needBrowser() {
+  if (!findChromium()) needPackages("A browser that the tests drive", "chromium", "brew install --cask google-chrome");
+}
+
 /** Debian packages are installed where we are root; else the person is told the line to type. */
 function needPackages(what, debian, mac) {
   if (process.platform === "darwin" && mac) fail(`${what} is missing. Type: ${mac}`);
-  if (!isOnPath("apt-get")) fail(`${what} is missing. On Debian it is in: ${debian}`);
+  if (!findOnPath("apt-get")) fail(`${what} is missing. On Debian it is in: ${debian}`);
   if (process.getuid() !== 0) fail(`${what} is missing. Type: sudo apt-get install ${debian}`);
   run("apt-get", ["update", "-qq"]);
   run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...debian.split(" ")], {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
   });
-}
-
-/** Servers are in `sbin`, which is not on everybody's PATH. */
-function isOnPath(...programs) {
-  const path = (process.env.PATH ?? "").split(delimiter);
-  const folders = path.flatMap((folder) => [folder, folder.replace(/\/bin\/?$/, "/sbin")]);
-  return programs.some((program) => folders.some((folder) => existsSync(join(folder, program))));
 }

@@ -45,6 +45,7 @@ function setUp({ bin }, { args = [], env = {}, script = `${checkout}/scripts/set
 
 const rust = ["rustc", "cargo", "rustup"];
 const proxies = { nginx: "", caddy: "" };
+const browser = { chromium: "" };
 
 test("with nothing missing, setup says nothing and does nothing", () => {
   const made = { "apt-get": "", rustup: "", cargo: "" };
@@ -89,7 +90,7 @@ test("Rust's target for wasm is added, and for the tests its formatter and linte
     [[], ["rustup target add wasm32-unknown-unknown"]],
     [["tests"], ["rustup target add wasm32-unknown-unknown", "rustup component add rustfmt", "rustup component add clippy"]],
   ]) {
-    const bare = machine(["cc"], { ...made, ...proxies, rustup: "", python3: "" });
+    const bare = machine(["cc"], { ...made, ...proxies, ...browser, rustup: "", python3: "" });
     assert.equal(setUp(bare, { args }).code, 0);
     assert.deepEqual(bare.calls().filter((call) => call.startsWith("rustup")), calls);
   }
@@ -101,12 +102,12 @@ test("Python that cannot make virtual environments is told, or installed where t
   assert.deepEqual(unasked, { code: 0, stdout: "", stderr: "" });
 
   for (const python of [{}, { python3: "exit 1" }]) {
-    const bare = setUp(machine(there, { ...proxies, ...python }), { args: ["tests"] });
+    const bare = setUp(machine(there, { ...proxies, ...browser, ...python }), { args: ["tests"] });
     assert.equal(bare.code, 1);
     assert.match(bare.stderr, isLinux ? /Python .* venv is missing\. .*python3-venv/ : /Python .* venv is missing/);
   }
   if (!isLinux || !isRoot) return;
-  const debian = machine(there, { ...proxies, python3: "exit 1", "apt-get": "" });
+  const debian = machine(there, { ...proxies, ...browser, python3: "exit 1", "apt-get": "" });
   assert.equal(setUp(debian, { args: ["tests"] }).code, 0);
   assert.match(debian.calls().join("\n"), /apt-get install -y .*\bpython3-venv$/);
 });
@@ -119,19 +120,42 @@ test("the servers that the tests run are told, or installed where that may be, a
     [{ nginx: "" }, "caddy"],
     [{ caddy: "" }, "nginx"],
   ]) {
-    const bare = setUp(machine([...rust, "cc"], { python3: "", ...there }), { args: ["tests"] });
+    const bare = setUp(machine([...rust, "cc"], { python3: "", ...browser, ...there }), { args: ["tests"] });
     assert.equal(bare.code, 1);
     assert.match(bare.stderr, new RegExp(`A server that the tests run is missing\\. .*\\b${missing}\\n`));
 
     if (!isLinux) continue;
-    const debian = machine([...rust, "cc"], { python3: "", ...there, "apt-get": isRoot ? `[ -x ${policy} ] || exit 9` : "" });
+    const debian = machine([...rust, "cc"], { python3: "", ...browser, ...there, "apt-get": isRoot ? `[ -x ${policy} ] || exit 9` : "" });
     const { code, stderr } = setUp(debian, { args: ["tests"] });
     assert.equal(code, isRoot ? 0 : 1, stderr);
     if (isRoot) assert.match(debian.calls().join("\n"), new RegExp(`\napt-get update .*\napt-get install -y .*recommends ${missing}$`));
     else assert.match(stderr, new RegExp(`sudo apt-get install ${missing}\n`));
     assert.equal(existsSync(policy), hadPolicy);
   }
-  assert.equal(setUp(machine([...rust, "cc"], { python3: "", ...proxies, "apt-get": "exit 9" }), { args: ["tests"] }).code, 0);
+  assert.equal(setUp(machine([...rust, "cc"], { python3: "", ...proxies, ...browser, "apt-get": "exit 9" }), { args: ["tests"] }).code, 0);
+});
+
+test("the browser that the tests drive is told, or installed where that may be, for the tests alone", () => {
+  const there = { python3: "", ...proxies };
+  const unasked = machine([...rust, "cc"], { ...there, "apt-get": "" });
+  assert.deepEqual(setUp(unasked), { code: 0, stdout: "", stderr: "" });
+  assert.deepEqual(unasked.calls(), []);
+
+  for (const name of ["chromium", "google-chrome", "chrome"]) {
+    const complete = machine([...rust, "cc"], { ...there, [name]: "", "apt-get": "exit 9" });
+    assert.deepEqual(setUp(complete, { args: ["tests"] }), { code: 0, stdout: "", stderr: "" });
+    assert.ok(!complete.calls().some((call) => call.startsWith("chrom")), "looked for, not started");
+  }
+  if (!isLinux) return; // elsewhere it may be in /Applications, which no PATH hides
+  const bare = setUp(machine([...rust, "cc"], there), { args: ["tests"] });
+  assert.equal(bare.code, 1);
+  assert.match(bare.stderr, /A browser that the tests drive is missing\. .*\bchromium\n/);
+
+  const debian = machine([...rust, "cc"], { ...there, "apt-get": "" });
+  const { code, stderr } = setUp(debian, { args: ["tests"] });
+  assert.equal(code, isRoot ? 0 : 1, stderr);
+  if (isRoot) assert.match(debian.calls().join("\n"), /\napt-get update .*\napt-get install -y .*recommends chromium$/);
+  else assert.match(stderr, /sudo apt-get install chromium\n/);
 });
 
 test("tools are compiled in the pinned version, beside another one that is there", () => {
