@@ -52,7 +52,8 @@ impl Field<'_> {
             for error in self.errors {
                 html = html.then("<strong>").say(error).then("</strong> ");
             }
-            html = html.say(self.help.unwrap_or_default()).then("</span>");
+            let help = self.help.filter(|_| self.errors.is_empty());
+            html = html.say(help.unwrap_or_default()).then("</span>");
         }
         html.then("</p>")
     }

@@ -60,13 +60,15 @@ pub fn is_on_device(redirect_uri: &str) -> bool {
 /// there to wherever the application sends the browser next: some browsers hold every redirect after a POST against it.
 pub fn policy_sources(redirect_uri: &str) -> Option<String> {
     let uri = Uri::parse(redirect_uri).ok()?;
-    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b));
-    match (uri.scheme().as_str(), uri.authority().map(|authority| authority.as_str())) {
-        ("http", Some(authority)) if is_plain(authority) => Some(format!("http://{authority} https:")),
+    Some(match (uri.scheme().as_str(), uri.authority().map(|authority| authority.host())) {
+        ("https", _) => "https:".to_owned(),
+        ("http", Some("localhost" | "127.0.0.1")) => {
+            "http://localhost:* http://127.0.0.1:* https:".to_owned()
+        }
         // An IPv6 address cannot be written in a policy.
-        ("http", _) => Some("http: https:".to_owned()),
-        (scheme, _) => Some(format!("{scheme}:")),
-    }
+        ("http", _) => "http: https:".to_owned(),
+        (scheme, _) => format!("{scheme}: https:"),
+    })
 }
 
 /// The host of a redirect URI, or its scheme where it is a private-use one: what a person can tell it by.
@@ -230,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_names_the_scheme_and_on_loopback_the_origin() {
+    fn a_policy_names_the_scheme_and_on_loopback_the_host() {
         for (uri, sources) in [
             ("https://app.example/cb?x", "https:"),
             ("https://a;b.example/cb", "https:"),
-            ("http://127.0.0.1:4000/cb", "http://127.0.0.1:4000 https:"),
+            ("http://127.0.0.1:4000/cb", "http://localhost:* http://127.0.0.1:* https:"),
             ("http://[::1]:4000/cb", "http: https:"),
-            ("com.example.app:/oauth", "com.example.app:"),
-            ("com.example.app://oauth", "com.example.app:"),
+            ("com.example.app:/oauth", "com.example.app: https:"),
+            ("com.example.app://oauth", "com.example.app: https:"),
         ] {
             assert_eq!(policy_sources(uri).as_deref(), Some(sources));
         }
