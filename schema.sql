@@ -108,6 +108,19 @@ CREATE TABLE IF NOT EXISTS attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS attempts_by_expiry ON attempts (expires_at);
 
+-- Links that were sent by e-mail, by the digests of their secrets: the latest one for each user and purpose. A link is
+-- good for who still has the `email` that it was sent to; to reset a password, in this `token_epoch` only.
+CREATE TABLE IF NOT EXISTS mail_links (
+  user_id     TEXT NOT NULL,
+  purpose     TEXT NOT NULL,
+  digest      TEXT NOT NULL UNIQUE,
+  email       TEXT NOT NULL,
+  token_epoch INTEGER NOT NULL,
+  expires_at  INTEGER NOT NULL,
+  PRIMARY KEY (user_id, purpose)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS mail_links_by_expiry ON mail_links (expires_at);
+
 -- Who did what to what, when, and from where: for 90 days.
 CREATE TABLE IF NOT EXISTS audit_events (
   id         INTEGER PRIMARY KEY,

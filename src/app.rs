@@ -22,6 +22,8 @@ pub struct App {
     pub hot: Box<dyn HotTokens>,
     /// None where the binding `LIMITER` is missing.
     pub limiter: Option<Box<dyn Limiter>>,
+    /// None where the settings name nobody who carries e-mail.
+    pub mailer: Option<Box<dyn Mailer>>,
     pub log: Box<dyn Log>,
     /// No borrow of it may live across an await.
     pub memory: RefCell<Memory>,
@@ -61,6 +63,20 @@ impl Error for HotError {}
 pub trait Limiter {
     /// True if one more call under this key is within bounds, or the limiter does not answer.
     async fn allows(&self, key: &str) -> bool;
+}
+
+/// Carries e-mail to people.
+pub trait Mailer {
+    /// After the answer: how long it takes tells nobody whom it goes to, and only the log tells whether it worked.
+    fn send_later(&self, mail: Mail);
+}
+
+/// An e-mail of plain text. It may hold a link that is as good as a password: not to be logged.
+#[derive(Clone)]
+pub struct Mail {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
 }
 
 /// The operator's log: one JSON object a line. No secret, token, password or code may get here.

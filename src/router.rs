@@ -172,6 +172,49 @@ const ROUTES: &[Route] = &[
             ("POST", |call| Box::pin(pages::login::post_logout(call))),
         ],
     ),
+    limited(route(
+        "/accounts/password/reset",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::password_reset::get(call))),
+            ("POST", |call| Box::pin(pages::password_reset::post(call))),
+        ],
+    )),
+    route(
+        "/accounts/password/sent",
+        Shape::Page,
+        &[("GET", |call| Box::pin(pages::password_reset::sent(call)))],
+    ),
+    limited(route(
+        "/accounts/password/reset/{}",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::password_reset::get_link(call))),
+            ("POST", |call| Box::pin(pages::password_reset::post_link(call))),
+        ],
+    )),
+    limited(route(
+        "/accounts/email/verify",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::verify_email::get(call))),
+            ("POST", |call| Box::pin(pages::verify_email::post(call))),
+        ],
+    )),
+    route("/accounts/email/sent", Shape::Page, &[("GET", |call| Box::pin(pages::verify_email::sent(call)))]),
+    route(
+        "/accounts/email/verified",
+        Shape::Page,
+        &[("GET", |call| Box::pin(pages::verify_email::done(call)))],
+    ),
+    limited(route(
+        "/accounts/email/verify/{}",
+        Shape::Page,
+        &[
+            ("GET", |call| Box::pin(pages::verify_email::get_link(call))),
+            ("POST", |call| Box::pin(pages::verify_email::post_link(call))),
+        ],
+    )),
 ];
 
 const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(call)))];

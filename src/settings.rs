@@ -13,8 +13,9 @@ use crate::model::limit::Limit;
 use crate::model::scope::{BUILT_IN, Scope};
 use crate::model::session::SessionLimits;
 use crate::model::time::Lifetime;
+use crate::model::user::is_email;
 use crate::protocol::authorization::is_token68;
-use crate::protocol::uri::Issuer;
+use crate::protocol::uri::{Issuer, check_webhook};
 
 #[derive(Debug)]
 pub struct Settings {
@@ -45,8 +46,30 @@ pub struct Settings {
     pub login_failure_limit: Option<Limit>,
     /// Wrong secrets from one address.
     pub address_failure_limit: Option<Limit>,
+    /// E-mails of one kind to one mailbox.
+    pub mail_limit: Option<Limit>,
+    /// None: no e-mail is sent.
+    pub mail: Option<MailSettings>,
     pub admin_token: Secret,
     pub keys: KeyRing,
+}
+
+/// How e-mail is sent.
+#[derive(Debug)]
+pub struct MailSettings {
+    pub from: String,
+    pub carrier: Carrier,
+}
+
+/// Who takes an e-mail on its way.
+#[derive(Debug)]
+pub enum Carrier {
+    /// An HTTP endpoint of the operator's.
+    Webhook { url: String, token: Secret },
+    /// Cloudflare's binding `EMAIL`.
+    SendEmail,
+    /// The log, on loopback only: the links in it are as good as passwords.
+    Log,
 }
 
 /// A setting has a value that cannot be used.
@@ -71,10 +94,12 @@ impl Settings {
     pub fn read(variable: &dyn Fn(&str) -> Variable) -> Result<Self, SettingError> {
         let read = Reader { variable };
         let (scopes, scope_words) = read.scopes()?;
+        let issuer = read.issuer()?;
         let refresh_token_lifetime =
             read.number("REFRESH_TOKEN_EXPIRE_SECONDS", 2_592_000, 0, LONGEST_SECONDS)?;
         Ok(Self {
-            issuer: read.issuer()?,
+            mail: read.mail(issuer.as_ref())?,
+            issuer,
             default_scopes: read.default_scopes(&scopes)?,
             scopes,
             scope_words,
@@ -122,6 +147,7 @@ impl Settings {
             sign_up_limit: read.limit("SIGN_UP_LIMIT", "20/3600")?,
             login_failure_limit: read.limit("LOGIN_FAILURE_LIMIT", "10/900")?,
             address_failure_limit: read.limit("ADDRESS_FAILURE_LIMIT", "100/900")?,
+            mail_limit: read.limit("MAIL_LIMIT", "5/3600")?,
             admin_token: read.admin_token()?,
             keys: read.keys()?,
         })
@@ -248,6 +274,44 @@ impl Reader<'_> {
         }
     }
 
+    /// By the carrier that is named; else by the webhook, if there is one.
+    fn mail(&self, issuer: Option<&Issuer>) -> Result<Option<MailSettings>, SettingError> {
+        let error = |name, reason: &str| SettingError { name, reason: reason.to_owned() };
+        let webhook = self.text("MAIL_WEBHOOK_URL")?;
+        if let Some(url) = &webhook {
+            check_webhook(url).map_err(|reason| error("MAIL_WEBHOOK_URL", reason))?;
+        }
+        let token = self.text("MAIL_WEBHOOK_TOKEN")?;
+        if token.as_ref().is_some_and(|token| !is_token68(token)) {
+            return Err(error("MAIL_WEBHOOK_TOKEN", "must be letters, digits or any of - . _ ~ + /"));
+        }
+        let from = self.text("MAIL_FROM")?;
+        if from.as_ref().is_some_and(|from| !is_email(from)) {
+            return Err(error("MAIL_FROM", "must be an e-mail address"));
+        }
+        let named = self.text("MAIL_CARRIER")?;
+        let carrier = match (named.as_deref(), webhook) {
+            (None, None) | (Some("none"), _) => return Ok(None),
+            (None | Some("webhook"), Some(url)) => {
+                let token = token.ok_or_else(|| error("MAIL_WEBHOOK_TOKEN", "is missing"))?;
+                Carrier::Webhook { url, token: Secret::new(token) }
+            }
+            (Some("webhook"), None) => return Err(error("MAIL_WEBHOOK_URL", "is missing")),
+            (Some("send_email"), _) => Carrier::SendEmail,
+            (Some("log"), _) if issuer.is_none_or(Issuer::is_loopback) => {
+                let from = from.unwrap_or_else(|| "postern@localhost".to_owned());
+                return Ok(Some(MailSettings { from, carrier: Carrier::Log }));
+            }
+            (Some("log"), _) => {
+                let reason = "log is for loopback only, and ISSUER is not: its lines would let others in";
+                return Err(error("MAIL_CARRIER", reason));
+            }
+            (Some(_), _) => return Err(error("MAIL_CARRIER", "must be webhook, send_email, log or none")),
+        };
+        let from = from.ok_or_else(|| error("MAIL_FROM", "is missing"))?;
+        Ok(Some(MailSettings { from, carrier }))
+    }
+
     fn admin_token(&self) -> Result<Secret, SettingError> {
         match self.text("ADMIN_TOKEN")? {
             Some(text) if text.len() >= 32 && is_token68(&text) => Ok(Secret::new(text)),
@@ -314,16 +378,78 @@ mod tests {
         assert_eq!(settings.sign_up_limit, limit(20, 3_600));
         assert_eq!(settings.login_failure_limit, limit(10, 900));
         assert_eq!(settings.address_failure_limit, limit(100, 900));
+        assert_eq!(settings.mail_limit, limit(5, 3_600));
+        assert!(settings.mail.is_none());
         assert_eq!(read("SIGN_UP_LIMIT", Some("0")).unwrap().sign_up_limit, None);
         assert_eq!(read("SIGN_UP_LIMIT", Some("3/5")).unwrap().sign_up_limit, limit(3, 5));
         assert_eq!(read("REFRESH_TOKEN_EXPIRE_SECONDS", Some("0")).unwrap().refresh_token_lifetime, None);
     }
 
+    fn mail(given: &[(&str, &str)]) -> Result<Option<MailSettings>, &'static str> {
+        let variable = |asked: &str| {
+            let found = given.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.to_string());
+            found.or_else(|| match asked {
+                "ADMIN_TOKEN" => Some("x".repeat(32)),
+                "MASTER_KEY" => Some(KEY.to_owned()),
+                _ => None,
+            })
+        };
+        Settings::read(&|name| variable(name).into())
+            .map(|settings| settings.mail)
+            .map_err(|error| error.name)
+    }
+
+    #[test]
+    fn a_carrier_has_what_it_needs() {
+        let url = ("MAIL_WEBHOOK_URL", "https://mail.example/send");
+        let token = ("MAIL_WEBHOOK_TOKEN", "abc");
+        let from = ("MAIL_FROM", "id@id.example");
+        let carrier = |name| ("MAIL_CARRIER", name);
+        for given in [&[url, token, from][..], &[url, token, from, carrier("webhook")]] {
+            let mail = mail(given).unwrap().unwrap();
+            assert_eq!(mail.from, "id@id.example");
+            assert!(matches!(mail.carrier, Carrier::Webhook { url, token }
+                if url == "https://mail.example/send" && token.expose() == "abc"));
+        }
+        for (given, missing) in [
+            (&[url, from][..], "MAIL_WEBHOOK_TOKEN"),
+            (&[url, token], "MAIL_FROM"),
+            (&[token, from, carrier("webhook")], "MAIL_WEBHOOK_URL"),
+            (&[carrier("send_email")], "MAIL_FROM"),
+        ] {
+            assert_eq!(mail(given).unwrap_err(), missing, "{given:?}");
+        }
+        let by_binding = mail(&[url, token, from, carrier("send_email")]).unwrap().unwrap();
+        assert!(matches!(by_binding.carrier, Carrier::SendEmail));
+        for given in [&[token, from][..], &[url, token, from, carrier("none")]] {
+            assert!(mail(given).unwrap().is_none(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn links_are_logged_on_loopback_only() {
+        let log = ("MAIL_CARRIER", "log");
+        for given in
+            [&[log][..], &[log, ("ISSUER", "http://localhost:8787")], &[log, ("ISSUER", "https://[::1]/id")]]
+        {
+            assert!(matches!(mail(given).unwrap().unwrap().carrier, Carrier::Log), "{given:?}");
+        }
+        for issuer in ["https://id.example", "https://localhost.example", "https://127.0.0.1.example:8787"] {
+            assert_eq!(mail(&[log, ("ISSUER", issuer)]).unwrap_err(), "MAIL_CARRIER", "{issuer}");
+        }
+    }
+
     #[test]
     fn a_value_without_quotes_is_named() {
-        for name in
-            ["ISSUER", "SCOPES", "DEFAULT_SCOPES", "VALIDATION_CACHE_SECONDS", "ADMIN_TOKEN", "MASTER_KEY"]
-        {
+        for name in [
+            "ISSUER",
+            "SCOPES",
+            "DEFAULT_SCOPES",
+            "VALIDATION_CACHE_SECONDS",
+            "MAIL_FROM",
+            "ADMIN_TOKEN",
+            "MASTER_KEY",
+        ] {
             assert_eq!(read_variable(name, Variable::NotText).unwrap_err().name, name);
         }
     }
@@ -363,6 +489,12 @@ mod tests {
             ("ADDRESS_FAILURE_LIMIT", Some("-1/900")),
             ("ADDRESS_FAILURE_LIMIT", Some("+1/900")),
             ("ADDRESS_FAILURE_LIMIT", Some("100/9000000")),
+            ("MAIL_LIMIT", Some("5")),
+            ("MAIL_CARRIER", Some("")),
+            ("MAIL_CARRIER", Some("smtp")),
+            ("MAIL_FROM", Some("Postern <postern@id.example>")),
+            ("MAIL_WEBHOOK_URL", Some("http://mail.example/secret")),
+            ("MAIL_WEBHOOK_TOKEN", Some("a secret with blanks")),
             ("ADMIN_TOKEN", Some("short-secret")),
             ("ADMIN_TOKEN", Some("a secret that no header can carry: é")),
             ("ADMIN_TOKEN", None),

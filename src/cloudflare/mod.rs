@@ -5,6 +5,7 @@ mod database;
 mod hot_tokens;
 mod http;
 mod limiter;
+mod mail;
 mod rpc;
 #[cfg(feature = "test_hooks")]
 mod test_hooks;
@@ -100,8 +101,10 @@ fn app() -> Result<Rc<App>, SettingError> {
 fn open(env: &JsValue) -> Result<App, SettingError> {
     let env: &Env = env.unchecked_ref();
     let missing = |name| move |_| SettingError { name, reason: "the binding is missing".to_owned() };
+    let settings = Settings::read(&|name| variable(env, name))?;
     Ok(App {
-        settings: Settings::read(&|name| variable(env, name))?,
+        mailer: mail::open(settings.mail.as_ref(), env)?,
+        settings,
         clock: Box::new(WorkerClock),
         random: Box::new(WorkerRandom),
         db: Box::new(database::D1(env.d1("DB").map_err(missing("DB"))?)),

@@ -10,6 +10,7 @@ use crate::grants::{guessing, sign_up};
 use crate::model::audit::{Action, Actor};
 use crate::model::fields::Fields;
 use crate::model::user::NewUser;
+use crate::pages::mail;
 use crate::protocol::error::OAuthError;
 use crate::protocol::json;
 use crate::protocol::params::Params;
@@ -44,7 +45,10 @@ pub async fn post(call: &Call<'_>) -> Response {
     }
     let by = |id| call.by(Actor::User(id));
     match sign_up::store(new_user, by, Action::SignedUp, call.app).await {
-        Ok(Some(user)) => respond::json(StatusCode::CREATED, &json!({"username": user.profile.username})),
+        Ok(Some(user)) => {
+            mail::welcome(&user, &call.issuer, call.app).await;
+            respond::json(StatusCode::CREATED, &json!({"username": user.profile.username}))
+        }
         Ok(None) => respond::drf_fields(&sign_up::name_taken()),
         Err(error) => respond::drf_error(&OAuthError::temporarily_unavailable(error)),
     }

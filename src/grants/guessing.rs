@@ -9,6 +9,7 @@ use crate::model::address::Address;
 use crate::model::audit::{Action, Actor, AuditEvent, By};
 use crate::model::id::ApplicationId;
 use crate::model::limit::Limit;
+use crate::model::mail_link::Purpose;
 use crate::model::time::{Lifetime, Timestamp};
 use crate::model::username;
 use crate::protocol::error::OAuthError;
@@ -134,6 +135,28 @@ pub async fn count_sign_up(address: Option<Address>, app: &App) -> Result<(), OA
     let counter = counter("sign_up", &address.network(), limit, app);
     check(&counter, now, app)?;
     judge_address(&attempts::count_one(counter, now, &*app.db).await?, address, app).await
+}
+
+/// What asking for an e-mail is counted for: the mailbox that it would go to, and where the asking comes from, there
+/// among the failures.
+pub fn asking(purpose: Purpose, email: &str, address: Option<Address>, app: &App) -> Attempt<Counter> {
+    let mailbox = |limit| counter(purpose.as_str(), &username::key(email), limit, app);
+    Attempt { account: app.settings.mail_limit.map(mailbox), ..attempt(None, address, app) }
+}
+
+/// Refuses an address with too many failures; of a mailbox with too many e-mails nobody learns.
+///
+/// # Errors
+/// - 429 with the seconds to wait: there were too many failures from the address.
+pub async fn judge_asking(
+    counted: &Attempt<Counted>,
+    address: Option<Address>,
+    app: &App,
+) -> Result<(), OAuthError> {
+    match (&counted.address, address) {
+        (Some(counted), Some(address)) => judge_address(counted, address, app).await,
+        _ => Ok(()),
+    }
 }
 
 /// Refuses an address of which this isolate has seen too many failures: before any work, and without any I/O.

@@ -7,6 +7,7 @@ pub mod client_credentials;
 pub mod guessing;
 pub mod implicit;
 pub mod login;
+pub mod mail_links;
 pub mod password;
 pub mod refresh_token;
 pub mod sign_up;

@@ -8,6 +8,7 @@ pub mod family;
 pub mod fields;
 pub mod id;
 pub mod limit;
+pub mod mail_link;
 pub mod password;
 pub mod redirect;
 pub mod scope;

@@ -126,12 +126,16 @@ pub fn required_password(fields: &mut Fields, username: &str) -> Option<Secret> 
 
 fn read_email(fields: &mut Fields) -> String {
     let email = fields.text("email").unwrap_or_default();
-    let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-    // A quoted local part may hold anything: commas, spaces, another address.
-    let is_plain = !email.contains(|c: char| c.is_whitespace() || c.is_control() || "\",;<>()".contains(c));
-    let is_good = is_plain && email.len() <= 254 && EmailAddress::parse_with_options(&email, options).is_ok();
-    if !email.is_empty() && !is_good {
+    if !email.is_empty() && !is_email(&email) {
         fields.error("email", "Enter a valid e-mail address.");
     }
     email
+}
+
+/// True for one e-mail address, with nothing around it.
+pub fn is_email(text: &str) -> bool {
+    let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+    // A quoted local part may hold anything: commas, spaces, another address.
+    let is_plain = !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\",;<>()".contains(c));
+    is_plain && text.len() <= 254 && EmailAddress::parse_with_options(text, options).is_ok()
 }

@@ -74,6 +74,11 @@ pub fn alert(message: &str) -> Html {
     Html::markup("<p class=\"alert\" role=\"alert\">").say(message).then("</p>")
 }
 
+/// A paragraph.
+pub fn text(text: &str) -> Html {
+    Html::markup("<p>").say(text).then("</p>")
+}
+
 /// A form that is posted to `action`.
 pub fn form(action: &str, content: &Html) -> Html {
     Html::markup("<form method=\"post\" action=\"").say(action).then("\">").with(content).then("</form>")

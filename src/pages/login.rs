@@ -96,6 +96,8 @@ async fn show(
         .with(&form::form(&format!("{}/accounts/login/", call.issuer), &content))
         .with(&Html::markup("<p>").say(english::NEW_HERE).then(" "))
         .with(&link(&sign_up, english::SIGN_UP))
+        .then("</p><p>")
+        .with(&link(&format!("{}/accounts/password/reset/", call.issuer), english::FORGOTTEN))
         .then("</p>");
     let page = Page::new(english::LOG_IN, body).status(status).forms_here(targets);
     let response = match error {

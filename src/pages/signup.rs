@@ -9,7 +9,7 @@ use super::layout::{Html, Page, see_other};
 use super::login::{password_field, username_field};
 use super::next::Next;
 use super::visitor::{Visitor, checked_form};
-use super::{english, error};
+use super::{english, error, mail};
 use crate::call::{Call, Response, because};
 use crate::grants::{guessing, sign_up};
 use crate::model::audit::{Action, Actor};
@@ -59,6 +59,7 @@ async fn sign_up(
     let Some(user) = stored.map_err(OAuthError::temporarily_unavailable)? else {
         return Ok(Err(sign_up::name_taken()));
     };
+    mail::welcome(&user, &call.issuer, call.app).await;
     let mut response = see_other(&next.url(call));
     // Should this fail, they have their account, and log in.
     visitor.log_in(&user, None, None, call, &mut response).await?;

@@ -114,11 +114,36 @@ pub fn check_origin(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Checks where this server is to send requests by itself: `https`, or `http` on loopback only.
+///
+/// # Errors
+/// Says which rule it breaks.
+pub fn check_webhook(text: &str) -> Result<(), &'static str> {
+    let uri = Uri::parse(text).map_err(|_| "is not an absolute URI")?;
+    let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
+        return Err("must name a host");
+    };
+    if uri.fragment().is_some() || authority.userinfo().is_some() {
+        return Err("must have no fragment or user");
+    }
+    check_is_private(uri.scheme().as_str(), authority.host())
+}
+
+/// Nobody on the way reads along.
+fn check_is_private(scheme: &str, host: &str) -> Result<(), &'static str> {
+    match scheme {
+        "https" => Ok(()),
+        "http" if is_loopback(host) => Ok(()),
+        _ => Err("must be https, except on loopback"),
+    }
+}
+
 /// An issuer identifier (RFC 8414 §2): its origin, and its path without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     text: String,
     path_at: usize,
+    is_loopback: bool,
 }
 
 impl Issuer {
@@ -132,18 +157,20 @@ impl Issuer {
         if uri.query().is_some() || uri.fragment().is_some() || authority.userinfo().is_some() {
             return Err("must have no query, fragment or user");
         }
-        match uri.scheme().as_str() {
-            "https" => {}
-            "http" if is_loopback(authority.host()) => {}
-            _ => return Err("must be https, except on loopback"),
-        }
+        check_is_private(uri.scheme().as_str(), authority.host())?;
+        let is_loopback = is_loopback(authority.host());
         let text = text.trim_end_matches('/').to_owned();
         let path_at = text.len() - uri.path().as_str().trim_end_matches('/').len();
-        Ok(Self { text, path_at })
+        Ok(Self { text, path_at, is_loopback })
     }
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// It is this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.is_loopback
     }
 
     /// The path, empty or with a slash in front.
@@ -267,6 +294,26 @@ mod tests {
             "https://",
         ] {
             assert!(check_origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn webhooks() {
+        for good in ["https://mail.example/send?key=1", "http://127.0.0.1:8025/", "http://localhost/send"] {
+            assert_eq!(check_webhook(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "/send",
+            "mail.example/send",
+            "http://mail.example/send",
+            "http://127.0.0.1.example/",
+            "https://user:word@mail.example/",
+            "https://mail.example/#f",
+            "https:///send",
+            "mailto:ann@mail.example",
+        ] {
+            assert!(check_webhook(bad).is_err(), "{bad}");
         }
     }
 

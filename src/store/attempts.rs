@@ -87,7 +87,7 @@ impl Attempt<Counter> {
         statements
     }
 
-    /// What came of [`Attempt::statements`]. What was not counted is none.
+    /// What came of the statements. What was not counted is none.
     pub(super) fn counted(self, outcomes: &[Outcome]) -> Result<Attempt<Counted>, StoreError> {
         let mut outcomes = outcomes.iter();
         let mut read = |counter: Option<Counter>| {
@@ -187,6 +187,11 @@ fn take_back(counted: &Counted, tries: i64) -> Statement {
         .bind(&counted.counter.subject)
         .bind(tries)
         .bind(counted.expires_at)
+}
+
+/// Part of a batch: forgives all tries, if the statement right before it changed anything.
+pub(super) fn forget(counter: &Counter) -> Statement {
+    Statement::new("DELETE FROM attempts WHERE subject = ?1 AND changes() > 0").bind(&counter.subject)
 }
 
 pub(super) fn delete_expired(now: Timestamp, limit: i64) -> Statement {

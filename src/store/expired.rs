@@ -1,10 +1,10 @@
-//! Clearing away what is over, in bounded steps: expired families, sessions, codes, tries, audit
+//! Clearing away what is over, in bounded steps: expired families, sessions, codes, links, tries, audit
 //! events, and what deletions and log-outs left behind.
 
 use serde_json::{Value, json};
 
 use super::database::{Database, Statement, StoreError};
-use super::{attempts, audit_events, authorization_codes, sessions};
+use super::{attempts, audit_events, authorization_codes, mail_links, sessions};
 use crate::model::time::{Lifetime, Timestamp};
 
 /// How many rows of each kind one step deletes at the most.
@@ -19,6 +19,7 @@ pub struct Cleared {
     pub audit_events: u64,
     pub sessions: u64,
     pub authorization_codes: u64,
+    pub mail_links: u64,
     /// There may be more: do another step.
     pub more: bool,
 }
@@ -32,6 +33,7 @@ impl Cleared {
             "audit_events": self.audit_events,
             "sessions": self.sessions,
             "authorization_codes": self.authorization_codes,
+            "mail_links": self.mail_links,
         });
         json!({"deleted": deleted, "more": self.more})
     }
@@ -60,6 +62,7 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
             audit_events::delete_expired(now, STEP),
             sessions::delete_expired(now, STEP),
             authorization_codes::delete_expired(now, STEP),
+            mail_links::delete_expired(now, STEP),
         ])
         .await?;
     let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
@@ -71,6 +74,7 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
         audit_events: sum(&[9]),
         sessions: sum(&[10]),
         authorization_codes: sum(&[11]),
+        mail_links: sum(&[12]),
         more: changed.iter().any(|&count| count >= STEP.unsigned_abs()),
     })
 }

@@ -8,6 +8,7 @@ pub mod database;
 pub mod expired;
 pub mod families;
 pub mod grants;
+pub mod mail_links;
 pub mod purges;
 pub mod sessions;
 pub mod users;

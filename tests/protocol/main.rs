@@ -30,6 +30,8 @@ mod guessing_at_once;
 mod healthz;
 mod introspect;
 mod logout_everywhere;
+mod mail_links;
+mod mail_pages;
 mod master_key;
 mod metadata;
 mod parsers;

@@ -15,7 +15,9 @@ use postern::model::user::NewUser;
 use postern::model::username::{self, Username};
 use postern::protocol::authorization::{self, Credentials};
 use postern::protocol::params::{Params, decode, decode_segment};
-use postern::protocol::uri::{Issuer, check_origin, check_redirect_uri, host_without_port, is_loopback};
+use postern::protocol::uri::{
+    Issuer, check_origin, check_redirect_uri, check_webhook, host_without_port, is_loopback,
+};
 use postern::settings::{Settings, Variable};
 use postern::tokens::record::TokenRecord;
 use postern::tokens::token::{AccessToken, RefreshToken};
@@ -134,6 +136,11 @@ const SETTINGS: &[&str] = &[
     "SIGN_UP_LIMIT",
     "LOGIN_FAILURE_LIMIT",
     "ADDRESS_FAILURE_LIMIT",
+    "MAIL_LIMIT",
+    "MAIL_CARRIER",
+    "MAIL_FROM",
+    "MAIL_WEBHOOK_URL",
+    "MAIL_WEBHOOK_TOKEN",
     "ADMIN_TOKEN",
     "MASTER_KEY",
 ];
@@ -197,6 +204,9 @@ proptest! {
             if check_redirect_uri(&uri).is_ok() {
                 prop_assert!(!uri.contains('#') && !uri.contains(char::is_whitespace) && uri.is_ascii(), "{}", uri);
                 prop_assert!(!uri.to_ascii_lowercase().starts_with("javascript:"));
+            }
+            if check_webhook(&uri).is_ok() {
+                prop_assert!(uri.starts_with("https://") || is_loopback(host_without_port(uri.split('/').nth(2).unwrap().split('?').next().unwrap())));
             }
             if check_origin(&uri).is_ok() {
                 prop_assert_eq!(uri.matches('/').count(), 2, "{}", uri);
@@ -270,6 +280,8 @@ proptest! {
             Some((_, value)) => Variable::Text(value.clone()),
             None if name == "ADMIN_TOKEN" => Variable::Text("x".repeat(32)),
             None if name == "MASTER_KEY" => Variable::Text(MASTER_KEY.to_owned()),
+            None if name == "MAIL_FROM" => Variable::Text("id@id.example".to_owned()),
+            None if name == "MAIL_WEBHOOK_TOKEN" => Variable::Text("abc".to_owned()),
             None => Variable::Missing,
         });
         if let Err(error) = read {

@@ -4,6 +4,7 @@ mod browser;
 mod client;
 pub mod edge;
 pub mod hot;
+mod mail;
 mod response;
 pub mod sqlite;
 
@@ -13,7 +14,7 @@ use std::rc::Rc;
 use futures_executor::block_on;
 use futures_util::future::join_all;
 use http::Method;
-use postern::app::{App, Clock, HotTokens, Log};
+use postern::app::{App, Clock, HotTokens, Log, Mailer};
 use postern::call::Request;
 use postern::crypto::Random;
 use postern::memory::Memory;
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 pub use browser::{AuthorizationRequest, Browser, Landing, VERIFIER};
 pub use client::{ApplicationBuilder, TestClient, Tokens};
 pub use hot::FakeKv;
+pub use mail::Mailbox;
 pub use response::TestResponse;
 use sqlite::Sqlite;
 
@@ -44,6 +46,8 @@ pub struct TestServer {
     pub kv: Rc<FakeKv>,
     clock: Rc<Cell<i64>>,
     log: Rc<RefCell<Vec<Value>>>,
+    /// What has been sent, if the settings name a carrier.
+    pub mailbox: Mailbox,
     settings: Vec<(String, String)>,
     isolates: Rc<Cell<u64>>,
 }
@@ -117,17 +121,21 @@ impl TestServer {
             found.into()
         };
         isolates.set(isolates.get() + 1);
+        let read = Settings::read(&variable).expect("the settings of the test are good");
+        let mailbox = Mailbox::default();
+        let mailer = read.mail.as_ref().map(|_| Box::new(mailbox.clone()) as Box<dyn Mailer>);
         let app = App {
-            settings: Settings::read(&variable).expect("the settings of the test are good"),
+            settings: read,
             clock: Box::new(FakeClock(clock.clone())),
             random: Box::new(Seeded(RefCell::new(ChaCha20Rng::seed_from_u64(isolates.get())))),
             db: Box::new(sqlite::Shared(db.clone())),
             hot,
             limiter: None,
+            mailer,
             log: Box::new(Captured(log.clone())),
             memory: RefCell::new(Memory::default()),
         };
-        Self { app, db, kv, clock, log, settings, isolates }
+        Self { app, db, kv, clock, log, mailbox, settings, isolates }
     }
 
     pub fn now(&self) -> i64 {
