@@ -33,6 +33,16 @@ export function localSecret(name) {
   return existsSync(secretsFile) ? secretIn(readFileSync(secretsFile, "utf8"), name) : undefined;
 }
 
+/**
+ * How the local server sends e-mail unless that is set: to the terminal. Not if ISSUER is set, as for the world: then links would
+ * lead there, and nothing is sent.
+ */
+function mailCarrier() {
+  const text = [secretsFile, join(checkout, "wrangler.toml")].map((file) => (existsSync(file) ? readFileSync(file, "utf8") : "")).join("\n");
+  if (lineOf("MAIL_CARRIER").test(text)) return [];
+  return ["--var", `MAIL_CARRIER:${lineOf("ISSUER").test(text) ? "none" : "log"}`];
+}
+
 /** Puts another value in the place of a secret of the local server; the rest of the file stays. */
 export function changeLocalSecret(name, value) {
   const text = readFileSync(secretsFile, "utf8");
@@ -69,7 +79,7 @@ export function applySchema() {
  * A quiet one is for us alone: it does not show its output, nor offers itself to other Workers' service bindings.
  */
 export async function serve(port, { quiet = false } = {}) {
-  const child = spawn(process.execPath, [wranglerScript, "dev", "--port", String(port), "--inspector-port", "0"], {
+  const child = spawn(process.execPath, [wranglerScript, "dev", "--port", String(port), "--inspector-port", "0", ...mailCarrier()], {
     cwd: checkout,
     env: quiet ? { ...wranglerEnv, WRANGLER_REGISTRY_PATH: join(checkout, ".wrangler/registry") } : wranglerEnv,
     stdio: ["ignore", quiet ? "pipe" : "inherit", quiet ? "pipe" : "inherit"],

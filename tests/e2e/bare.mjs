@@ -6,9 +6,9 @@ const build = fileURLToPath(new URL("../../build", import.meta.url));
 
 /**
  * Starts it with these settings and secrets, after these statements, over the D1 and KV that a folder holds, or over fresh
- * ones. `url`: where it listens. `env`: its bindings. `stop()` ends it.
+ * ones. What it logs goes to `hear`. `url`: where it listens. `env`: its bindings. `stop()` ends it.
  */
-export async function startBare({ bindings, schema, folder }) {
+export async function startBare({ bindings, schema, folder, hear }) {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       name: "postern",
@@ -23,6 +23,7 @@ export async function startBare({ bindings, schema, folder }) {
       kvNamespaces: { TOKENS: "TOKENS" },
       resourcePersistencePath: folder,
       unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+      ...(hear && { handleStructuredLogs: ({ message }) => hear(message) }),
       handleRuntimeStdio: (stdout, stderr) => (stdout.resume(), stderr.pipe(process.stderr)),
     }),
   );

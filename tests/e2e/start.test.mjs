@@ -175,6 +175,17 @@ test("a command acts on the server that runs", limit, async () => {
   assert.equal(await alone.ended, 0, alone.said);
 });
 
+test("e-mail is shown in the terminal: a link to be opened", limit, async () => {
+  const form = { username: "bob", password: "open-sesame-1001", email: "bob@mail.example" };
+  const signedUp = await fetch(`http://localhost:${port}/sign_up/`, { method: "POST", body: new URLSearchParams(form) });
+  assert.equal(signedUp.status, 201);
+  const link = () => server.said.match(new RegExp(`http://localhost:${port}/accounts/email/verify/[\\w-]{43}/`))?.[0];
+  while (!link()) await once(server.child, "said");
+  const page = await fetch(link());
+  assert.equal(page.status, 200);
+  assert.match(await page.text(), /bob@mail\.example/);
+});
+
 test("a port that is in use is told, with the way out", limit, async () => {
   const { code, said } = await run("npm", "start");
   assert.equal(code, 1);
