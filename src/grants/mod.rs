@@ -10,6 +10,7 @@ pub mod login;
 pub mod mail_links;
 pub mod password;
 pub mod refresh_token;
+pub mod registration;
 pub mod sign_up;
 
 use crate::app::App;

@@ -5,7 +5,7 @@ use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
 use crate::model::application::{Application, AuthMethod, ClientType, Registration, SecretHash};
 use crate::model::audit::AuditEvent;
-use crate::model::id::ApplicationId;
+use crate::model::id::{ApplicationId, UserId};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
 use crate::protocol::grant_type::GrantType;
@@ -25,6 +25,41 @@ pub(super) fn find_statement(client_id: &str) -> Statement {
          FROM applications a LEFT JOIN users u ON u.id = a.owner_id WHERE a.client_id = ?1",
     )
     .bind(client_id)
+}
+
+/// Finds an application of this owner and nobody else.
+pub async fn find_of(
+    owner: &UserId,
+    client_id: &str,
+    db: &dyn Database,
+) -> Result<Option<Application>, StoreError> {
+    let statement = Statement::new(
+        "SELECT a.*, u.username AS owner, (SELECT group_concat(origin, ' ') FROM application_origins
+         WHERE application_id = a.id) AS allowed_origins
+         FROM applications a JOIN users u ON u.id = a.owner_id WHERE a.client_id = ?2 AND a.owner_id = ?1",
+    )
+    .bind(owner)
+    .bind(client_id);
+    db.run(statement).await?.first().map(read).transpose()
+}
+
+/// A page of an owner's applications in the order of their ids, after this one.
+pub async fn list_of(
+    owner: &UserId,
+    after: &str,
+    limit: i64,
+    db: &dyn Database,
+) -> Result<Vec<Application>, StoreError> {
+    let statement = Statement::new(
+        "SELECT a.*, u.username AS owner, (SELECT group_concat(origin, ' ') FROM application_origins
+         WHERE application_id = a.id) AS allowed_origins
+         FROM applications a JOIN users u ON u.id = a.owner_id
+         WHERE a.owner_id = ?1 AND a.id > ?2 ORDER BY a.id LIMIT ?3",
+    )
+    .bind(owner)
+    .bind(after)
+    .bind(limit);
+    db.run(statement).await?.rows.iter().map(read).collect()
 }
 
 /// A page of applications in the order of their `client_id`, after this one.
@@ -58,9 +93,11 @@ pub async fn any_allows_origin(origin: &str, db: &dyn Database) -> Result<bool, 
     Ok(!found.rows.is_empty())
 }
 
-/// Stores a new application, unless its `client_id` is taken. True if it was stored. An owner must exist.
+/// Stores a new application, unless its `client_id` is taken or its owner has `most` already. True if it was stored. An
+/// owner must exist.
 pub async fn insert(
     application: &Application,
+    most: Option<i64>,
     event: &AuditEvent,
     db: &dyn Database,
 ) -> Result<bool, StoreError> {
@@ -69,8 +106,10 @@ pub async fn insert(
         "INSERT INTO applications (id, client_id, secret_hash, client_name, client_type, grant_types, redirect_uris,
          post_logout_redirect_uris, scope, token_endpoint_auth_method, skip_authorization, xauth_allowed,
          allow_plain_pkce, owner_id, is_active, token_epoch, revision, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-         (SELECT id FROM users WHERE username = ?14), ?15, ?16, ?17, ?18)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+         (SELECT id FROM users WHERE username = ?14), ?15, ?16, ?17, ?18
+         WHERE ?19 IS NULL OR (SELECT count(*) FROM applications
+           WHERE owner_id = (SELECT id FROM users WHERE username = ?14)) < ?19
          ON CONFLICT (client_id) DO NOTHING",
     )
     .bind(&application.id)
@@ -79,7 +118,8 @@ pub async fn insert(
     let insert = bind_registration(insert, registration)
         .bind(application.token_epoch)
         .bind(&application.revision)
-        .bind(application.created_at);
+        .bind(application.created_at)
+        .bind(most);
     let note = audit_events::note(event, application.created_at);
     let outcomes = db.batch(vec![insert, note, insert_origins(application, &application.revision)]).await?;
     Ok(outcome(&outcomes, 0)?.changed > 0)

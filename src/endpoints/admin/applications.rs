@@ -7,19 +7,16 @@ use super::{AdminError, Page, TRIES, authorized, merge_patch, refuse_changes};
 use crate::app::App;
 use crate::call::body::json_object;
 use crate::call::{Call, Response};
-use crate::crypto::encoding::base64url;
-use crate::crypto::random_bytes;
 use crate::crypto::secret::Secret;
 use crate::endpoints::respond;
+use crate::grants::registration::{self, NewApplication};
 use crate::model::application::{
-    Application, ClientType, Registration, SecretHash, check_client_id, check_client_secret,
+    Application, ClientType, Registration, check_client_id, check_client_secret,
 };
-use crate::model::audit::{Action, AuditEvent};
+use crate::model::audit::Action;
 use crate::model::fields::{FieldErrors, Fields};
-use crate::model::id::ApplicationId;
-use crate::store::applications::{self, Changed};
+use crate::store::applications;
 use crate::store::users;
-use crate::tokens::revoke;
 
 /// `POST /admin/api/applications`
 pub async fn create(call: &Call<'_>) -> Response {
@@ -36,35 +33,11 @@ pub async fn create(call: &Call<'_>) -> Response {
         if chosen.is_some() && registration.client_type == ClientType::Public {
             return Err(FieldErrors::one("client_secret", "A public application has no secret.").into());
         }
-        let (client_secret, secret_hash) = match (registration.client_type, chosen) {
-            (ClientType::Public, _) => (None, None),
-            (ClientType::Confidential, Some(chosen)) => {
-                let hash = app.settings.password_hasher.hash(&chosen, random_bytes(&*app.random));
-                let hash = hash.map_err(crate::store::database::StoreError)?;
-                (Some(Secret::new(chosen)), Some(SecretHash::Slow(hash)))
-            }
-            (ClientType::Confidential, None) => {
-                let secret = generate_secret(app);
-                let hash = SecretHash::of_generated(&secret);
-                (Some(secret), Some(hash))
-            }
+        let new = NewApplication { registration, client_id, client_secret: chosen, most: None };
+        let Some((application, client_secret)) = registration::create(new, by, app).await? else {
+            let errors = FieldErrors::one("client_id", "An application with this client_id exists.");
+            return Err(AdminError::Taken(errors));
         };
-        let application = Application {
-            id: ApplicationId::random(&*app.random),
-            client_id: client_id.unwrap_or_else(|| generate_client_id(app)),
-            secret_hash,
-            registration,
-            token_epoch: 0,
-            revision: new_revision(app),
-            created_at: app.clock.now(),
-        };
-        let event = by.did(Action::ApplicationCreated, application.id);
-        if !applications::insert(&application, &event, &*app.db).await? {
-            return Err(AdminError::Taken(FieldErrors::one(
-                "client_id",
-                "An application with this client_id exists.",
-            )));
-        }
         Ok(respond::json(StatusCode::CREATED, &with_secret(&application, client_secret.as_ref())))
     })
     .await
@@ -107,7 +80,7 @@ pub async fn change(call: &Call<'_>) -> Response {
             let (changed, client_secret) = patched(&current, patch.clone(), app)?;
             check_owner(&changed.registration, app).await?;
             let event = by.did(Action::ApplicationChanged, current.id);
-            if store(&current, &changed, &event, app).await? {
+            if registration::store(&current, &changed, &event, app).await? {
                 return Ok(respond::json(StatusCode::OK, &with_secret(&changed, client_secret.as_ref())));
             }
         }
@@ -125,12 +98,9 @@ pub async fn rotate_secret(call: &Call<'_>) -> Response {
             if current.is_public() {
                 return Err(FieldErrors::one("client_type", "A public application has no secret.").into());
             }
-            let secret = generate_secret(app);
-            let mut changed = current.clone();
-            changed.secret_hash = Some(SecretHash::of_generated(&secret));
-            changed.revision = new_revision(app);
+            let (changed, secret) = registration::with_new_secret(&current, app);
             let event = by.did(Action::SecretRotated, current.id);
-            if store(&current, &changed, &event, app).await? {
+            if registration::store(&current, &changed, &event, app).await? {
                 return Ok(respond::json(StatusCode::OK, &with_secret(&changed, Some(&secret))));
             }
         }
@@ -139,21 +109,12 @@ pub async fn rotate_secret(call: &Call<'_>) -> Response {
     .await
 }
 
-/// `DELETE /admin/api/applications/{client_id}`. Its tokens are ended first: should that fail, the application is
-/// still there to be deleted again.
+/// `DELETE /admin/api/applications/{client_id}`
 pub async fn delete(call: &Call<'_>) -> Response {
     authorized(call, async |by| {
-        let app = call.app;
         for _ in 0..TRIES {
             let current = find(call).await?;
-            let mut disabled = current.clone();
-            disabled.registration.is_active = false;
-            disabled.revision = new_revision(app);
-            let disabling = by.did(Action::ApplicationChanged, current.id);
-            let deleting = by.did(Action::ApplicationDeleted, current.id);
-            if store(&current, &disabled, &disabling, app).await?
-                && applications::delete(&disabled, &deleting, app.clock.now(), &*app.db).await?
-            {
+            if registration::delete(&current, by, call.app).await? {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
         }
@@ -165,27 +126,6 @@ pub async fn delete(call: &Call<'_>) -> Response {
 async fn find(call: &Call<'_>) -> Result<Application, AdminError> {
     let found = applications::find_by_client_id(call.capture(0), &*call.app.db).await?;
     found.ok_or(AdminError::NotFound)
-}
-
-/// Stores a change unless somebody else was faster, and ends the tokens of what is disabled.
-async fn store(
-    current: &Application,
-    changed: &Application,
-    event: &AuditEvent,
-    app: &App,
-) -> Result<bool, AdminError> {
-    let ends_tokens = current.registration.is_active && !changed.registration.is_active;
-    let Changed::Yes { token_epoch } =
-        applications::update(current, changed, ends_tokens, event, app.clock.now(), &*app.db).await?
-    else {
-        return Ok(false);
-    };
-    app.memory.borrow_mut().forget_application(&current.client_id);
-    // Also where nothing ends now: the mark may be what failed when something did.
-    if token_epoch > 0 {
-        revoke::mark_application(&current.id, token_epoch, app).await?;
-    }
-    Ok(true)
 }
 
 /// The application as the patch wants it, and its secret if it gets one by that.
@@ -201,20 +141,7 @@ fn patched(
     if patch.get("client_type").is_some_and(|wanted| Some(wanted) != shown.get("client_type")) {
         object.remove("token_endpoint_auth_method");
     }
-    // A scope that the settings have lost since may stay: it is not granted.
-    let known = app.settings.scopes.iter().chain(current.registration.scope.iter()).collect();
-    let registration = Registration::read(Fields::new(merge_patch(object, patch)), &known)?;
-    let (client_secret, secret_hash) = match (registration.client_type, &current.secret_hash) {
-        (ClientType::Public, _) => (None, None),
-        (ClientType::Confidential, Some(hash)) => (None, Some(hash.clone())),
-        (ClientType::Confidential, None) => {
-            let secret = generate_secret(app);
-            let hash = SecretHash::of_generated(&secret);
-            (Some(secret), Some(hash))
-        }
-    };
-    let changed = Application { secret_hash, registration, revision: new_revision(app), ..current.clone() };
-    Ok((changed, client_secret))
+    Ok(registration::changed(current, merge_patch(object, patch), app)?)
 }
 
 async fn check_owner(registration: &Registration, app: &App) -> Result<(), AdminError> {
@@ -234,17 +161,4 @@ fn with_secret(application: &Application, secret: Option<&Secret>) -> Value {
         object.insert("client_secret".to_owned(), secret.expose().into());
     }
     Value::Object(object)
-}
-
-fn generate_client_id(app: &App) -> String {
-    random_bytes::<16>(&*app.random).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 256 random bits, with a prefix for secret scanners.
-fn generate_secret(app: &App) -> Secret {
-    Secret::new(format!("pst_cs_{}", base64url(&random_bytes::<32>(&*app.random))))
-}
-
-fn new_revision(app: &App) -> String {
-    base64url(&random_bytes::<12>(&*app.random))
 }

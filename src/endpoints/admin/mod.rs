@@ -13,6 +13,7 @@ use super::respond;
 use crate::call::{self, Call, Response, header};
 use crate::crypto::encoding::{base64url, from_base64url};
 use crate::grants::guessing;
+use crate::grants::registration::TRIES;
 use crate::model::audit::{Actor, By};
 use crate::model::fields::FieldErrors;
 use crate::protocol::authorization::{self, Credentials};
@@ -107,9 +108,6 @@ impl From<FieldErrors> for AdminError {
         Self::Fields(errors)
     }
 }
-
-/// How often something is read and changed anew because somebody else changed it in between.
-const TRIES: usize = 3;
 
 /// Which part of a list is asked for.
 struct Page {
