@@ -37,6 +37,7 @@ pub struct Settings {
     /// Ask each time, not only for more than was agreed to.
     pub always_ask: bool,
     pub sessions: SessionLimits,
+    pub registrants: Registrants,
     pub password_hasher: PasswordHasher,
     /// How long an isolate remembers that a token was good; 0: not at all.
     pub validation_cache: Lifetime,
@@ -70,6 +71,14 @@ pub enum Carrier {
     SendEmail,
     /// The log, on loopback only: the links in it are as good as passwords.
     Log,
+}
+
+/// Who may register applications on the pages. The operator always may, by their API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registrants {
+    Anyone,
+    Superusers,
+    Nobody,
 }
 
 /// A setting has a value that cannot be used.
@@ -142,6 +151,7 @@ impl Settings {
                     LONGEST_SECONDS,
                 )?),
             },
+            registrants: read.registrants()?,
             password_hasher: read.password_hasher()?,
             validation_cache: Lifetime(read.number("VALIDATION_CACHE_SECONDS", 10, 0, 3_600)?),
             sign_up_limit: read.limit("SIGN_UP_LIMIT", "20/3600")?,
@@ -214,6 +224,16 @@ impl Reader<'_> {
             None | Some("auto") => Ok(false),
             Some("force") => Ok(true),
             Some(_) => Err(SettingError { name, reason: "must be auto or force".to_owned() }),
+        }
+    }
+
+    fn registrants(&self) -> Result<Registrants, SettingError> {
+        let name = "APPLICATION_REGISTRATION";
+        match self.text(name)?.as_deref() {
+            Some("anyone") => Ok(Registrants::Anyone),
+            None | Some("superusers") => Ok(Registrants::Superusers),
+            Some("nobody") => Ok(Registrants::Nobody),
+            Some(_) => Err(SettingError { name, reason: "must be superusers, anyone or nobody".to_owned() }),
         }
     }
 
@@ -374,6 +394,7 @@ mod tests {
         assert!(settings.pkce_required && !settings.always_ask);
         assert_eq!(settings.sessions.idle, Lifetime(1_209_600));
         assert_eq!(settings.sessions.absolute, Lifetime(2_592_000));
+        assert_eq!(settings.registrants, Registrants::Superusers);
         let limit = |count, seconds| Some(Limit { count, window: Lifetime(seconds) });
         assert_eq!(settings.sign_up_limit, limit(20, 3_600));
         assert_eq!(settings.login_failure_limit, limit(10, 900));
@@ -476,6 +497,8 @@ mod tests {
             ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("601")),
             ("PKCE_REQUIRED", Some("no")),
             ("REQUEST_APPROVAL_PROMPT", Some("never")),
+            ("APPLICATION_REGISTRATION", Some("everybody")),
+            ("APPLICATION_REGISTRATION", Some("")),
             ("SESSION_IDLE_SECONDS", Some("0")),
             ("SESSION_LIFETIME_SECONDS", Some("1 day")),
             ("PASSWORD_HASH_MEMORY_KIB", Some("1000000")),

@@ -7,6 +7,7 @@ use crate::crypto::password_hash::PasswordMatch;
 use crate::crypto::random_bytes;
 use crate::model::address::Address;
 use crate::model::application::Application;
+use crate::model::user::User;
 use crate::model::{password, username};
 use crate::protocol::error::OAuthError;
 use crate::store::attempts::{Attempt, Counted, Counter};
@@ -35,6 +36,37 @@ pub async fn prove(
     address: Option<Address>,
     app: &App,
 ) -> Result<ProvenUser, GrantError> {
+    let (candidate, is_outdated, attempt) = check(username, password, application, address, app).await?;
+    let password_hash = if is_outdated { rehash(password, app) } else { None };
+    Ok(ProvenUser { candidate, password_hash, attempt })
+}
+
+/// As [`prove`], for who is logged in and is to have another password anyway: nothing is hashed anew. Returns the user as
+/// they are now, and the try, to be settled.
+///
+/// # Errors
+/// - As [`prove`].
+pub async fn prove_again(
+    user: &User,
+    password: &str,
+    address: Option<Address>,
+    app: &App,
+) -> Result<(User, Attempt<Counted>), GrantError> {
+    let (candidate, _, attempt) = check(&user.profile.username, password, None, address, app).await?;
+    if candidate.user.id != user.id {
+        return Err(invalid_credentials("the name is somebody else's by now").into());
+    }
+    Ok((candidate.user, attempt))
+}
+
+/// Who it is, and whether the stored hash has other parameters than today's.
+async fn check(
+    username: &str,
+    password: &str,
+    application: Option<&Application>,
+    address: Option<Address>,
+    app: &App,
+) -> Result<(LoginCandidate, bool, Attempt<Counted>), GrantError> {
     if password.len() > password::LONGEST {
         return Err(invalid_credentials("the password is too long to be one").into());
     }
@@ -45,8 +77,7 @@ pub async fn prove(
         return Err(invalid_credentials(reason).into());
     }
     let (candidate, is_outdated) = authenticated?;
-    let password_hash = if is_outdated { rehash(password, app) } else { None };
-    Ok(ProvenUser { candidate, password_hash, attempt: counting.attempt })
+    Ok((candidate, is_outdated, counting.attempt))
 }
 
 /// Who is meant by the name, if it can be one: what is longer is not even looked for. The try is counted.

@@ -18,6 +18,17 @@ pub struct Session {
     pub created_at: Timestamp,
 }
 
+/// A session, as the person sees it who has it.
+#[derive(Clone, Debug)]
+pub struct ListedSession {
+    pub id: SessionId,
+    /// What the browser said that it is.
+    pub user_agent: String,
+    pub address: Option<String>,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+}
+
 /// How long a session lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {

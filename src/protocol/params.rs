@@ -114,6 +114,13 @@ pub fn encode<N: AsRef<str>, V: AsRef<str>>(pairs: &[(N, V)]) -> String {
     encoded
 }
 
+/// Writes one segment of a path, as [`decode_segment`] reads it.
+pub fn encode_segment(text: &str) -> String {
+    let mut encoded = String::new();
+    encode_component(text, &mut encoded);
+    encoded
+}
+
 /// Whoever decodes it as a form or as a URI reads the same: a space is `%20`.
 fn encode_component(text: &str, encoded: &mut String) {
     for byte in text.bytes() {

@@ -1,10 +1,10 @@
 //! `grants`.
 
 use super::audit_events;
-use super::database::{Database, Statement, StoreError, outcome};
+use super::database::{Database, Row, Statement, StoreError, outcome};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
-use crate::model::id::{GrantId, UserId};
+use crate::model::id::{ApplicationId, GrantId, UserId};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
 use crate::model::user::User;
@@ -17,16 +17,75 @@ pub struct Consent<'a> {
     pub event: &'a AuditEvent,
 }
 
-/// Ends a grant, and with it every token that came of it. True if there was one that had not ended.
-pub async fn end(grant: &GrantId, now: Timestamp, db: &dyn Database) -> Result<bool, StoreError> {
-    let ended = db
-        .run(
-            Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL")
-                .bind(grant)
-                .bind(now),
-        )
-        .await?;
-    Ok(ended.changed > 0)
+/// A grant, as the person sees it who gave it.
+#[derive(Debug)]
+pub struct ListedGrant {
+    pub id: GrantId,
+    pub application_id: ApplicationId,
+    pub client_id: String,
+    pub client_name: String,
+    /// What they agreed to on a page; empty if they were not asked on one.
+    pub scope: Scope,
+    pub created_at: Timestamp,
+    pub is_ended: bool,
+}
+
+/// A page of what a user has authorized, in the order of the applications' ids, after this one.
+pub async fn list(
+    user: &UserId,
+    after: &str,
+    limit: i64,
+    db: &dyn Database,
+) -> Result<Vec<ListedGrant>, StoreError> {
+    let statement = Statement::new(
+        "SELECT g.*, a.client_id, a.client_name FROM grants g JOIN applications a ON a.id = g.application_id
+         WHERE g.user_id = ?1 AND g.ended_at IS NULL AND g.application_id > ?2
+         ORDER BY g.application_id LIMIT ?3",
+    )
+    .bind(user)
+    .bind(after)
+    .bind(limit);
+    db.run(statement).await?.rows.iter().map(read_listed).collect()
+}
+
+/// Finds a grant of this user and nobody else, an ended one too.
+pub async fn find_of(
+    user: &UserId,
+    grant: &GrantId,
+    db: &dyn Database,
+) -> Result<Option<ListedGrant>, StoreError> {
+    let statement = Statement::new(
+        "SELECT g.*, a.client_id, a.client_name FROM grants g JOIN applications a ON a.id = g.application_id
+         WHERE g.id = ?1 AND g.user_id = ?2",
+    )
+    .bind(grant)
+    .bind(user);
+    db.run(statement).await?.first().map(read_listed).transpose()
+}
+
+fn read_listed(row: &Row) -> Result<ListedGrant, StoreError> {
+    Ok(ListedGrant {
+        id: row.parsed("id", GrantId::parse)?,
+        application_id: row.parsed("application_id", ApplicationId::parse)?,
+        client_id: row.text("client_id")?.to_owned(),
+        client_name: row.text("client_name")?.to_owned(),
+        scope: Scope::from_stored(row.text("scope")?),
+        created_at: row.time("created_at")?,
+        is_ended: row.optional_time("ended_at")?.is_some(),
+    })
+}
+
+/// Ends a grant, and with it every token that came of it, unless it has ended before.
+pub async fn end(
+    grant: &GrantId,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<(), StoreError> {
+    let end = Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL")
+        .bind(grant)
+        .bind(now);
+    db.batch(vec![end, audit_events::note(event, now)]).await.map(drop)
 }
 
 /// Stores what a user has agreed to. False if the user, the application or the grant is not what was read.

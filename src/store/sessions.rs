@@ -7,8 +7,9 @@ use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::id::{GrantId, SessionId, UserId};
 use crate::model::scope::Scope;
-use crate::model::session::{Session, SessionLimits, SessionToken};
+use crate::model::session::{ListedSession, Session, SessionLimits, SessionToken};
 use crate::model::time::{Lifetime, Timestamp};
+use crate::model::user::User;
 
 /// How exactly a session knows when it was used last: so a person who reads page after page makes few writes.
 const SEEN: Lifetime = Lifetime(60);
@@ -125,6 +126,40 @@ pub async fn delete(
     let delete =
         Statement::new("DELETE FROM sessions WHERE id = ?1 AND user_id = ?2").bind(session).bind(user);
     db.batch(vec![delete, audit_events::note(event, now)]).await.map(drop)
+}
+
+/// Ends all sessions of a user but this one.
+pub async fn delete_others(
+    session: &SessionId,
+    user: &UserId,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<(), StoreError> {
+    let delete =
+        Statement::new("DELETE FROM sessions WHERE user_id = ?2 AND id <> ?1").bind(session).bind(user);
+    db.batch(vec![delete, audit_events::note(event, now)]).await.map(drop)
+}
+
+/// The sessions in which a user is logged in, the last used first; at most 100.
+pub async fn list(user: &User, now: Timestamp, db: &dyn Database) -> Result<Vec<ListedSession>, StoreError> {
+    let statement = Statement::new(
+        "SELECT * FROM sessions WHERE user_id = ?1 AND user_epoch = ?2 AND expires_at > ?3
+         ORDER BY last_seen_at DESC, created_at DESC LIMIT 100",
+    )
+    .bind(&user.id)
+    .bind(user.token_epoch)
+    .bind(now);
+    let read = |row: &Row| {
+        Ok(ListedSession {
+            id: row.parsed("id", SessionId::parse)?,
+            user_agent: row.text("user_agent")?.to_owned(),
+            address: row.optional_text("address")?.map(str::to_owned),
+            created_at: row.time("created_at")?,
+            last_seen_at: row.time("last_seen_at")?,
+        })
+    };
+    db.run(statement).await?.rows.iter().map(read).collect()
 }
 
 /// Notes, at most once in a while, that a session is in use.

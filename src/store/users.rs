@@ -214,6 +214,29 @@ pub async fn end_tokens(
     outcome(&outcomes, 0)?.first().map(|row| row.integer("token_epoch")).transpose()
 }
 
+/// Sets a new password for a user who is still what was read, and ends all tokens and sessions by one more epoch. `attempt`:
+/// the try at the old one that turned out to be right. Returns the new epoch, or none if somebody was faster.
+pub async fn change_password(
+    user: &User,
+    password_hash: &str,
+    attempt: &Attempt<Counted>,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<Option<i64>, StoreError> {
+    let update = Statement::new(
+        "UPDATE users SET token_epoch = token_epoch + 1, password_hash = ?3
+         WHERE id = ?1 AND token_epoch = ?2 AND is_active = 1 RETURNING token_epoch",
+    )
+    .bind(&user.id)
+    .bind(user.token_epoch)
+    .bind(password_hash);
+    let mut batch = vec![update, audit_events::note(event, now), purges::note_epoch(Owner::User(user.id))];
+    batch.extend(attempt.settling());
+    let outcomes = db.batch(batch).await?;
+    outcome(&outcomes, 0)?.first().map(|row| row.integer("token_epoch")).transpose()
+}
+
 /// The token epoch that a user has now; [`purges::DELETED_EPOCH`] if they are gone.
 pub async fn token_epoch(user: &UserId, db: &dyn Database) -> Result<i64, StoreError> {
     let found = db.run(Statement::new("SELECT token_epoch FROM users WHERE id = ?1").bind(user)).await?;

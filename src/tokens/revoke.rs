@@ -54,8 +54,8 @@ pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationF
 ///
 /// # Errors
 /// The database or KV did not answer.
-pub async fn end_grant(grant: &GrantId, now: Timestamp, app: &App) -> Result<(), RevocationFailed> {
-    grants::end(grant, now, &*app.db).await?;
+pub async fn end_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
+    grants::end(grant, event, app.clock.now(), &*app.db).await?;
     mark(Mark::Grant(*grant), ENDED, app).await
 }
 

@@ -8,8 +8,9 @@ use futures_executor::block_on;
 use futures_util::future::join;
 use postern::app::{HotError, HotTokens};
 use postern::call::Request;
+use postern::model::audit::{Action, Actor, By};
 use postern::model::id::GrantId;
-use postern::model::time::{Lifetime, Timestamp};
+use postern::model::time::Lifetime;
 use postern::router;
 use postern::tokens::revoke;
 use serde_json::{Value, json};
@@ -32,7 +33,8 @@ fn end_grant(server: &TestServer) {
     // Key id, MAC and JSON.
     let record: Value = serde_json::from_str(record.value.splitn(3, '.').last().unwrap()).unwrap();
     let grant = GrantId::parse(record["grant"].as_str().unwrap()).unwrap();
-    block_on(revoke::end_grant(&grant, Timestamp(server.now()), &server.app)).unwrap();
+    let by = By { actor: Actor::Operator, address: None };
+    block_on(revoke::end_grant(&grant, &by.did(Action::GrantEnded, grant), &server.app)).unwrap();
 }
 
 /// Ends something; `{}` stands for the client_id.

@@ -1,8 +1,8 @@
 //! What ends a login, and when the access token that a refresh replaced does.
 
 use futures_executor::block_on;
+use postern::model::audit::{Action, Actor, By};
 use postern::model::id::GrantId;
-use postern::model::time::Timestamp;
 use postern::tokens::revoke;
 use serde_json::{Value, json};
 
@@ -180,7 +180,9 @@ fn ending_the_grant() {
     assert_ends((400, "invalid_grant"), |server, app| {
         let grant = server.db.text("SELECT id FROM grants");
         let grant = GrantId::parse(&grant).expect("a grant");
-        block_on(revoke::end_grant(&grant, Timestamp(server.now()), &server.app)).expect("it ends");
+        let by = By { actor: Actor::Operator, address: None };
+        let event = by.did(Action::GrantEnded, grant);
+        block_on(revoke::end_grant(&grant, &event, &server.app)).expect("it ends");
         let again = app.log_in("alice");
         server.validate_with(&again.access_token, FRESH, &[]).assert_status(200);
         app.refresh(again.refresh()).tokens();
