@@ -1,4 +1,4 @@
-//! Every route in one table.
+//! Every route: a table for programs, and one for people.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -18,6 +18,7 @@ use crate::endpoints::{
     admin, authorize, discovery, healthz, introspect, revoke_token, sign_up, token, validate,
 };
 use crate::pages;
+use crate::pages::error::either;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::decode_segment;
 use crate::protocol::uri::{host_without_port, is_loopback};
@@ -58,6 +59,10 @@ const fn route(path: &'static str, shape: Shape, methods: &'static [(&'static st
     Route { path, shape, cors: false, limited: false, hostless: false, methods }
 }
 
+const fn page(path: &'static str, methods: &'static [(&'static str, Handler)]) -> Route {
+    route(path, Shape::Page, methods)
+}
+
 const fn with_cors(route: Route) -> Route {
     Route { cors: true, ..route }
 }
@@ -70,6 +75,7 @@ const fn hostless(route: Route) -> Route {
     Route { hostless: true, ..route }
 }
 
+/// For programs, and where people come with a program's request.
 const ROUTES: &[Route] = &[
     hostless(route("/validate", Shape::OAuth, &[("*", |call| Box::pin(validate::any(call)))])),
     hostless(route("/healthz", Shape::OAuth, &[("GET", |call| Box::pin(healthz::get(call)))])),
@@ -148,73 +154,115 @@ const ROUTES: &[Route] = &[
         Shape::Page,
         &[("GET", |call| Box::pin(authorize::get(call))), ("POST", |call| Box::pin(authorize::post(call)))],
     ),
-    limited(route(
+];
+
+/// Pages for people.
+const PAGES: &[Route] = &[
+    limited(page(
         "/accounts/login",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::login::get(call))),
             ("POST", |call| Box::pin(pages::login::post(call))),
         ],
     )),
-    limited(route(
+    limited(page(
         "/accounts/signup",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::signup::get(call))),
             ("POST", |call| Box::pin(pages::signup::post(call))),
         ],
     )),
-    route(
+    page(
         "/accounts/logout",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::login::get_logout(call))),
             ("POST", |call| Box::pin(pages::login::post_logout(call))),
         ],
     ),
-    limited(route(
+    limited(page(
         "/accounts/password/reset",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::password_reset::get(call))),
             ("POST", |call| Box::pin(pages::password_reset::post(call))),
         ],
     )),
-    route(
-        "/accounts/password/sent",
-        Shape::Page,
-        &[("GET", |call| Box::pin(pages::password_reset::sent(call)))],
-    ),
-    limited(route(
+    page("/accounts/password/sent", &[("GET", |call| Box::pin(pages::password_reset::sent(call)))]),
+    limited(page(
         "/accounts/password/reset/{}",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::password_reset::get_link(call))),
             ("POST", |call| Box::pin(pages::password_reset::post_link(call))),
         ],
     )),
-    limited(route(
+    limited(page(
         "/accounts/email/verify",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::verify_email::get(call))),
             ("POST", |call| Box::pin(pages::verify_email::post(call))),
         ],
     )),
-    route("/accounts/email/sent", Shape::Page, &[("GET", |call| Box::pin(pages::verify_email::sent(call)))]),
-    route(
-        "/accounts/email/verified",
-        Shape::Page,
-        &[("GET", |call| Box::pin(pages::verify_email::done(call)))],
-    ),
-    limited(route(
+    page("/accounts/email/sent", &[("GET", |call| Box::pin(pages::verify_email::sent(call)))]),
+    page("/accounts/email/verified", &[("GET", |call| Box::pin(pages::verify_email::done(call)))]),
+    limited(page(
         "/accounts/email/verify/{}",
-        Shape::Page,
         &[
             ("GET", |call| Box::pin(pages::verify_email::get_link(call))),
             ("POST", |call| Box::pin(pages::verify_email::post_link(call))),
         ],
     )),
+    limited(page(
+        "/accounts/password",
+        &[
+            ("GET", |call| Box::pin(either(pages::password::get(call)))),
+            ("POST", |call| Box::pin(either(pages::password::post(call)))),
+        ],
+    )),
+    page(
+        "/account",
+        &[
+            ("GET", |call| Box::pin(either(pages::account::get(call)))),
+            ("POST", |call| Box::pin(either(pages::account::post(call)))),
+        ],
+    ),
+    page("/account/sessions", &[("POST", |call| Box::pin(either(pages::sessions::post(call))))]),
+    page("/o/authorized_tokens", &[("GET", |call| Box::pin(either(pages::authorized_tokens::list(call))))]),
+    page(
+        "/o/authorized_tokens/{}/delete",
+        &[
+            ("GET", |call| Box::pin(either(pages::authorized_tokens::get_delete(call)))),
+            ("POST", |call| Box::pin(either(pages::authorized_tokens::post_delete(call)))),
+        ],
+    ),
+    page("/o/applications", &[("GET", |call| Box::pin(either(pages::applications::list(call))))]),
+    page(
+        "/o/applications/register",
+        &[
+            ("GET", |call| Box::pin(either(pages::applications::get_register(call)))),
+            ("POST", |call| Box::pin(either(pages::applications::post_register(call)))),
+        ],
+    ),
+    page("/o/applications/{}", &[("GET", |call| Box::pin(either(pages::applications::get(call))))]),
+    page(
+        "/o/applications/{}/update",
+        &[
+            ("GET", |call| Box::pin(either(pages::applications::get_update(call)))),
+            ("POST", |call| Box::pin(either(pages::applications::post_update(call)))),
+        ],
+    ),
+    page(
+        "/o/applications/{}/delete",
+        &[
+            ("GET", |call| Box::pin(either(pages::applications::get_delete(call)))),
+            ("POST", |call| Box::pin(either(pages::applications::post_delete(call)))),
+        ],
+    ),
+    page(
+        "/o/applications/{}/rotate-secret",
+        &[
+            ("GET", |call| Box::pin(either(pages::applications::get_rotate_secret(call)))),
+            ("POST", |call| Box::pin(either(pages::applications::post_rotate_secret(call)))),
+        ],
+    ),
 ];
 
 const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(call)))];
@@ -243,7 +291,8 @@ pub fn reads_body(method: &Method, path: &str, app: &App) -> bool {
 /// The route of a path, and what the path has where the route has a `{}`.
 fn find<'a>(path: &'a str, app: &App) -> Option<(&'static Route, Vec<&'a str>)> {
     let find = |path: &'a str| {
-        ROUTES.iter().find_map(|route| captures(route.path, path).map(|captures| (route, captures)))
+        let mut all = ROUTES.iter().chain(PAGES);
+        all.find_map(|route| captures(route.path, path).map(|captures| (route, captures)))
     };
     // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
     let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());

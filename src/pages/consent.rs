@@ -1,7 +1,7 @@
 //! The page that asks a person whether an application may act for them.
 
 use super::english;
-use super::form::{form, hidden};
+use super::form::{choices, form, hidden};
 use super::layout::{Html, Page};
 use super::visitor::Visitor;
 use crate::call::{Call, Response};
@@ -80,21 +80,13 @@ pub fn show(question: &Question<'_>, visitor: &Visitor, call: &Call<'_>) -> Resp
 }
 
 fn scopes(scope: &Scope, call: &Call<'_>) -> Html {
-    let mut html = Html::markup("<fieldset><legend>").say(english::CONSENT_SCOPES).then("</legend>");
-    for token in scope.iter() {
-        html = html
-            .then("<p class=\"choice\"><label><input type=\"checkbox\" checked value=\"on\" name=\"")
-            .then(SCOPE)
-            .say(token)
-            .then("\"> ")
-            .say(words(token, call))
-            .then("</label></p>");
-    }
-    html.then("</fieldset>")
+    let choice = |token| (format!("{SCOPE}{token}"), words(token, call), true);
+    let scopes: Vec<(String, &str, bool)> = scope.iter().map(choice).collect();
+    choices("scope", english::CONSENT_SCOPES, &scopes, &[])
 }
 
 /// What the setting `SCOPES` says of a scope, or what we say of a built-in one.
-fn words<'a>(token: &'a str, call: &'a Call<'_>) -> &'a str {
+pub fn words<'a>(token: &'a str, call: &'a Call<'_>) -> &'a str {
     let settings = &call.app.settings;
     let described = settings.scopes.iter().zip(&settings.scope_words).find(|(known, _)| *known == token);
     described.map_or_else(|| english::built_in_scope(token), |(_, words)| words)

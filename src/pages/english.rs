@@ -4,55 +4,165 @@ use crate::settings::SettingError;
 
 pub const ACCOUNT: &str = "Your account";
 pub const ALLOW: &str = "Allow";
+pub const ALLOWED_ORIGINS: &str = "Origins that may call this server from a browser";
+pub const APPLICATIONS: &str = "Your applications";
+pub const APPLICATION_DISABLED: &str = "The operator of this server has disabled this application.";
+pub const APPLICATION_NAME: &str = "Name";
+pub const APPLICATION_OF_OPERATOR: &str =
+    "The operator of this server lets this application in without asking people. Only they can change it.";
+pub const APPLICATION_TYPE: &str = "Type";
 pub const ASK_AGAIN: &str = "Ask for another link";
+pub const AUTHORIZED: &str = "Applications that you have authorized";
 pub const BACK_TO_APPLICATION: &str = "Back to the application";
 pub const CANCEL: &str = "Cancel";
+pub const CHANGE: &str = "Change";
+pub const CHANGE_PASSWORD: &str = "Change password";
 pub const CHECK_FIELDS: &str = "Something is not right yet: please look at the fields below.";
+pub const CLIENT_ID: &str = "Client ID";
+pub const CLIENT_SECRET: &str = "Client secret";
 pub const CONSENT_ASKS: &str = "asks to act for you. You are logged in as";
 pub const CONSENT_SCOPES: &str = "It would be able to:";
 pub const CONSENT_TARGET: &str = "Whatever you decide, you will be sent on to";
 pub const CONTINUE: &str = "Continue";
+pub const CURRENT_PASSWORD: &str = "Current password";
+pub const DELETE: &str = "Delete";
+pub const DELETE_APPLICATION_TEXT: &str = "All who use it will be logged out of it. This cannot be undone.";
 pub const EMAIL: &str = "E-mail (optional)";
 pub const EMAIL_ADDRESS: &str = "E-mail address";
 pub const EMAIL_IS_VERIFIED: &str = "Your e-mail address is confirmed.";
+pub const EMAIL_NOT_VERIFIED: &str = "This address is not confirmed yet.";
+pub const EMAIL_VERIFIED: &str = "This address is confirmed.";
+pub const END: &str = "Log out";
+pub const END_GRANT: &str = "End it";
+pub const END_GRANT_TEXT: &str = "It will be logged out, and has to ask you again.";
+pub const END_OTHERS: &str = "Log out of all others";
+pub const EVERYWHERE_TEXT: &str =
+    "Logging out everywhere ends all these, and logs you out of all applications, too.";
+pub const FIRST_NAME: &str = "First name";
 pub const FORGOTTEN: &str = "Forgotten your password?";
 pub const FORM_IS_OLD: &str =
     "This page had been open for too long, or came from elsewhere. Please try again.";
+pub const GRANT_TYPES: &str = "How it gets tokens";
+pub const HAVE_ACCOUNT: &str = "You have an account?";
 pub const HOME_PROGRAMS: &str = "Programs find its endpoints at";
 pub const HOME_TEXT: &str = "This is an OAuth 2 authorization server: it signs people up, and issues tokens to applications that they allow.";
-pub const HAVE_ACCOUNT: &str = "You have an account?";
+pub const INTROSPECTION_NOT_YOURS: &str = "Only the operator of this server can give introspection.";
+pub const LAST_NAME: &str = "Last name";
+pub const LAST_SEEN: &str = "last used";
 pub const LINK_IS_OLD: &str = "This link cannot be used, or not any more: it may have been used already, another one may have been sent after it, or it was open for too long.";
+pub const LOGGED_IN_AS: &str = "You are logged in as";
 pub const LOG_IN: &str = "Log in";
 pub const LOG_OUT: &str = "Log out";
+pub const LOG_OUT_EVERYWHERE: &str = "Log out everywhere";
 pub const LOG_OUT_TEXT: &str =
     "Log out of this server in this browser? Applications that you are logged in to stay so.";
+pub const MAY_NOT_REGISTER: &str = "You may not register applications here. The operator of this server can.";
+pub const MORE: &str = "More";
 pub const NEW_HERE: &str = "New here?";
 pub const NEW_PASSWORD: &str = "New password";
-pub const NO_EMAIL: &str = "Your account has no e-mail address.";
-pub const NO_MAIL: &str = "This server sends no e-mail. Please ask whoever runs it: they can help.";
+pub const NOTHING_AUTHORIZED: &str = "You have authorized no application.";
+pub const NOT_ASKED: &str =
+    "You were not asked what it may do: you gave it your password, or the operator of this server trusts it.";
 pub const NOT_FOUND: &str = "Not found";
 pub const NOT_FOUND_TEXT: &str = "There is no page at this address.";
 pub const NOT_POSSIBLE: &str = "This did not work";
 pub const NOT_POSSIBLE_TEXT: &str = "The request cannot be answered. If a link or an application brought you here, its developers will want to know:";
 pub const NOT_SET_UP: &str = "Not set up";
 pub const NOT_SET_UP_HELP: &str = "If it is yours, set it and deploy again.";
+pub const NO_APPLICATIONS: &str = "You have no applications.";
+pub const NO_EMAIL: &str = "Your account has no e-mail address.";
+pub const NO_MAIL: &str = "This server sends no e-mail. Please ask whoever runs it: they can help.";
+pub const NO_PASSWORD: &str = "Your account has no password, so it cannot be changed here.";
+pub const NO_SECRET: &str = "A public application has no secret.";
+pub const ONE_A_LINE: &str = "One a line.";
 pub const PASSWORD: &str = "Password";
+pub const PASSWORD_CHANGED_ONLY: &str = "Your password has been changed. Applications may not have been logged out: please press “Log out everywhere” on your account page.";
 pub const PASSWORD_RULES: &str = "At least 8 characters, and none of the most common ones.";
+pub const PASSWORD_TEXT: &str = "You will be logged out everywhere but here.";
+pub const POST_LOGOUT_REDIRECT_URIS: &str = "Where people may be sent after logging out";
+pub const PROFILE: &str = "Profile";
+pub const REDIRECT_URIS: &str = "Redirect URIs";
+pub const REDIRECT_URIS_HELP: &str =
+    "One a line: https addresses, http on loopback, or an app’s own scheme such as com.example.app:/callback";
+pub const REGISTERED: &str = "registered";
+pub const REGISTER_APPLICATION: &str = "Register an application";
+pub const REQUIRED: &str = "This field is required.";
 pub const RESET_HELP: &str = "The address that your account has. A link will be sent to it.";
 pub const RESET_PASSWORD: &str = "Set a new password";
 pub const RESET_SENT: &str = "If an account has this e-mail address, a link is on its way to it, and good for an hour. If it does not arrive: the account may have another address, or there were too many links already.";
+pub const ROTATE_SECRET: &str = "Make a new secret";
+pub const ROTATE_SECRET_TEXT: &str = "The old secret stops working at once.";
+pub const SAVE: &str = "Save";
+pub const SCOPE: &str = "Scopes, with spaces between them";
+pub const SCOPE_HELP: &str = "Left empty: all that there are.";
+pub const SECRET_ONCE: &str =
+    "This is the only time that the secret is shown. Keep it where nobody else can read it.";
 pub const SEND_LINK: &str = "Send a link";
+pub const SESSIONS: &str = "Where you are logged in";
 pub const SET_PASSWORD: &str = "Set the password and log out everywhere";
 pub const SIGN_UP: &str = "Sign up";
+pub const SINCE: &str = "since";
+pub const THIS_BROWSER: &str = "this browser";
+pub const TOO_MANY_APPLICATIONS: &str = "You have as many applications as one person may have.";
 pub const TRY_LATER: &str = "Try again in a moment";
 pub const TRY_LATER_TEXT: &str =
     "The server cannot answer just now. Nothing was lost: please try again in a moment.";
+pub const TYPE_CONFIDENTIAL: &str = "Confidential: runs on a server that keeps a secret";
+pub const TYPE_PUBLIC: &str = "Public: runs in a browser or on a device";
+pub const UNKNOWN_BROWSER: &str = "A browser that did not say which";
 pub const USERNAME: &str = "Username";
 pub const USERNAME_RULES: &str = "Letters, digits and @ . + - _";
 pub const VERIFY: &str = "This is my address";
 pub const VERIFY_EMAIL: &str = "Confirm your e-mail address";
 pub const VERIFY_SENT: &str = "A link is on its way to your e-mail address, and good for three days. If it does not arrive, there may have been too many already: try again in an hour.";
 pub const WRONG_LOGIN: &str = "Username or password is wrong.";
+pub const WRONG_PASSWORD: &str = "This is not your current password.";
+
+/// What has just been done, by the name that the address of the account page has for it.
+pub fn done(name: &str) -> Option<&'static str> {
+    match name {
+        "profile" => Some("Your profile has been saved."),
+        "password" => Some("Your password has been changed. You are logged out everywhere but here."),
+        "session" => Some("You are logged out there."),
+        "sessions" => Some("You are logged out of all other browsers."),
+        _ => None,
+    }
+}
+
+/// Ends a session in that browser.
+pub fn end_session(browser: &str) -> String {
+    format!("Log out of {browser}")
+}
+
+/// The way to end what an application may do.
+pub fn end_grant(name: &str) -> String {
+    format!("End what {name} may do")
+}
+
+/// Asks whether to.
+pub fn end_grant_title(name: &str) -> String {
+    format!("End what {name} may do?")
+}
+
+/// Asks whether to delete an application.
+pub fn delete_title(name: &str) -> String {
+    format!("Delete {name}?")
+}
+
+/// Asks whether to make a new secret for an application.
+pub fn rotate_title(name: &str) -> String {
+    format!("Make a new secret for {name}?")
+}
+
+/// What a grant type is, for who registers an application.
+pub fn grant_type(name: &str) -> &str {
+    match name {
+        "authorization_code" => "Authorization code: people log in and are sent back",
+        "refresh_token" => "Refresh token: stay logged in",
+        "client_credentials" => "Client credentials: for itself, without a person",
+        other => other,
+    }
+}
 
 /// Which application asks.
 pub fn consent_title(name: &str) -> String {

@@ -8,6 +8,8 @@ use super::layout::{Html, Page};
 use crate::call::{Response, because, set};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::settings::SettingError;
+use crate::store::database::StoreError;
+use crate::tokens::revoke::RevocationFailed;
 
 /// Nothing is here.
 pub fn not_found() -> Response {
@@ -39,15 +41,54 @@ pub fn unavailable(error: &OAuthError) -> Response {
 
 /// A form that this browser was not shown, or not under this login.
 pub fn old_form(message: &str) -> Response {
+    forbidden(message, "the form does not bear a token of this browser")
+}
+
+/// Who is logged in may not do this. `reason` is for the log.
+pub fn forbidden(message: &str, reason: &str) -> Response {
     let page = Page::new(english::NOT_POSSIBLE, paragraph(message)).status(StatusCode::FORBIDDEN);
     let mut response = page.respond();
-    because(
-        &mut response,
-        "invalid_request",
-        "the form does not bear a token of this browser".to_owned(),
-        true,
-    );
+    because(&mut response, "access_denied", reason.to_owned(), true);
     response
+}
+
+/// A field of the form, or of the page's address, has a value that no page of ours gives it.
+pub fn bad_field(name: &str) -> Response {
+    let error = OAuthError::invalid_request(format!("{name} is missing, or not what one of our pages sends"));
+    refused(StatusCode::BAD_REQUEST, &error)
+}
+
+/// A page that is shown instead of the one that was asked for.
+#[derive(Debug)]
+pub struct Instead(pub Box<Response>);
+
+impl From<Response> for Instead {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<OAuthError> for Instead {
+    fn from(error: OAuthError) -> Self {
+        unavailable(&error).into()
+    }
+}
+
+impl From<StoreError> for Instead {
+    fn from(error: StoreError) -> Self {
+        OAuthError::from(error).into()
+    }
+}
+
+impl From<RevocationFailed> for Instead {
+    fn from(failed: RevocationFailed) -> Self {
+        OAuthError::from(failed).into()
+    }
+}
+
+/// Whichever page it is to be.
+pub async fn either(page: impl Future<Output = Result<Response, Instead>>) -> Response {
+    page.await.unwrap_or_else(|instead| *instead.0)
 }
 
 /// The page, and for the log why it is shown.

@@ -387,9 +387,91 @@ describe("an application that a person allows", () => {
 });
 
 /** The routes of src/router.rs that are pages, as patterns of a path. */
-const pages = [...readFileSync(`${checkout}/src/router.rs`, "utf8").matchAll(/\broute\(\s*"([^"]+)",\s*Shape::Page,/g)].map(
+const pages = [...readFileSync(`${checkout}/src/router.rs`, "utf8").matchAll(/\b(?:page\(|route\((?=[^)]*?Shape::Page,))\s*"([^"]+)"/g)].map(
   ([, path]) => new RegExp(`^${path.replaceAll("{}", "[^/]+").replace(/\/?$/, "/")}$`),
 );
+
+/** What is one's own: goes through it as a person does, and looks at each page. */
+async function lookAround(page, username, look, visit) {
+  const click = (role, name) => page.getByRole(role, { name, exact: true }).click();
+  const elsewhere = await open({ userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" });
+  await elsewhere.page.goto(`${at}/accounts/login/`);
+  await logIn(elsewhere.page, username);
+  await elsewhere.page.waitForURL(`${at}/account/`);
+
+  await visit("/account/", "account");
+  await page.getByLabel("E-mail").fill("a@b");
+  await click("button", "Save");
+  await page.getByText("look at the fields").waitFor();
+  await look("account-again");
+  await page.getByLabel("E-mail").fill("person@example.com");
+  await page.getByLabel("First name").fill("Some");
+  await click("button", "Save");
+  await page.getByText("has been saved").waitFor();
+  await look("account-saved");
+  await page.getByRole("button", { name: "Log out of Firefox, Linux" }).click();
+  await page.getByText("You are logged out there.").waitFor();
+  await elsewhere.page.reload();
+  assert.equal(new URL(elsewhere.page.url()).pathname, "/accounts/login/");
+  for (const field of await page.locator("[name=csrf_token]").all()) await field.evaluate((input) => (input.value = "made up"));
+  await click("button", "Log out everywhere");
+  await page.getByText("came from elsewhere").waitFor();
+  await look("sessions-refused");
+
+  await visit("/account/", "account-alone");
+  await click("link", "Change password");
+  await look("password");
+  await page.getByLabel("Current password").fill("not the password");
+  await page.getByLabel("New password").fill("another horse battery");
+  await click("button", "Change password");
+  await page.getByText("not your current password").waitFor();
+  await look("password-again");
+  await page.getByLabel("Current password").fill(password);
+  await page.getByLabel("New password").fill("another horse battery");
+  await click("button", "Change password");
+  await page.getByText("Your password has been changed.").waitFor();
+
+  await click("link", "Applications that you have authorized");
+  await look("authorized");
+  await click("link", "End what The web application may do");
+  await look("authorized-delete");
+  await click("button", "End it");
+  await page.getByText("You have authorized no application.").waitFor();
+  await look("authorized-none");
+
+  await visit("/o/applications/register/", "applications-refused");
+  await postern.admin("PATCH", `users/${username}`, { is_superuser: true });
+  await visit("/o/applications/", "applications-none");
+  await click("link", "Register an application");
+  await look("applications-register");
+  await page.getByLabel("Name", { exact: true }).fill("My application");
+  await page.getByLabel("Type").selectOption("confidential");
+  await page.getByLabel("Redirect URIs").fill("https://app.example/callback\nnonsense");
+  await click("button", "Register an application");
+  await page.getByText("nonsense must").or(page.getByText("nonsense is")).first().waitFor();
+  await look("applications-register-again");
+  await page.getByLabel("Redirect URIs").fill("https://app.example/callback\ncom.example.app:/callback");
+  await click("button", "Register an application");
+  await page.getByText("This is the only time").waitFor();
+  await look("applications-secret");
+  await click("link", "My application");
+  await look("application");
+  await click("link", "Make a new secret");
+  await look("application-rotate-secret");
+  await click("link", "Cancel");
+  await click("link", "Change");
+  await look("application-update");
+  await page.getByLabel("Name", { exact: true }).fill("The same, renamed");
+  await click("button", "Save");
+  await page.getByRole("heading", { name: "The same, renamed" }).waitFor();
+  await click("link", "Your applications");
+  await look("applications");
+  await click("link", "The same, renamed");
+  await click("link", "Delete");
+  await look("application-delete");
+  await click("button", "Delete");
+  await page.getByText("You have no applications.").waitFor();
+}
 
 for (const [device, options] of Object.entries(devices)) {
   test(`every page can be read and used on a ${device}, in the light and in the dark`, async () => {
@@ -435,13 +517,15 @@ for (const [device, options] of Object.entries(devices)) {
     await page.getByRole("button", { name: "Continue" }).waitFor();
     await look("form-post");
 
+    await lookAround(page, username, look, visit);
+
     await visit("/accounts/logout/", "logout");
     await page.locator("[name=csrf_token]").evaluate((field) => (field.value = "made up"));
     await page.getByRole("button", { name: "Log out" }).click();
     await page.getByText("came from elsewhere").waitFor();
     await look("form-refused");
 
-    assert.ok(pages.length >= 5);
+    assert.ok(pages.length >= 15);
     assert.deepEqual(pages.filter((page) => ![...seen].some((path) => page.test(path))), []);
   });
 

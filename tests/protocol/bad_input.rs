@@ -24,7 +24,7 @@ enum Shape {
 }
 
 /// Every route that reads a body: its method and path, and what it reads.
-const BODIES: [(&str, &str, &str, Shape); 11] = [
+const BODIES: [(&str, &str, &str, Shape); 22] = [
     ("POST", "/o/token/", FORM, Shape::OAuth),
     ("POST", "/o/revoke_token/", FORM, Shape::OAuth),
     ("POST", "/o/introspect/", FORM, Shape::OAuth),
@@ -36,10 +36,21 @@ const BODIES: [(&str, &str, &str, Shape); 11] = [
     ("PATCH", "/admin/api/users/alice", JSON, Shape::OAuth),
     ("POST", "/admin/api/users/alice/set-password", JSON, Shape::OAuth),
     ("POST", "/sign_up", JSON, Shape::Drf),
+    ("POST", "/o/authorize/", FORM, Shape::Page),
+    ("POST", "/accounts/login/", FORM, Shape::Page),
+    ("POST", "/accounts/signup/", FORM, Shape::Page),
+    ("POST", "/accounts/logout/", FORM, Shape::Page),
+    ("POST", "/accounts/password/", FORM, Shape::Page),
+    ("POST", "/account/", FORM, Shape::Page),
+    ("POST", "/account/sessions/", FORM, Shape::Page),
+    ("POST", "/o/authorized_tokens/AAAAAAAAAAAAAAAA/delete/", FORM, Shape::Page),
+    ("POST", "/o/applications/register/", FORM, Shape::Page),
+    ("POST", "/o/applications/notes/update/", FORM, Shape::Page),
+    ("POST", "/o/applications/notes/rotate-secret/", FORM, Shape::Page),
 ];
 
 /// Every route: its path, and the methods it knows.
-const ROUTES: [(&str, &[&str], Shape); 19] = [
+const ROUTES: [(&str, &[&str], Shape); 30] = [
     ("/o/token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/revoke_token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/introspect/", &["POST"], Shape::OAuth),
@@ -59,6 +70,17 @@ const ROUTES: [(&str, &[&str], Shape); 19] = [
     ("/accounts/login/", &["GET", "HEAD", "POST"], Shape::Page),
     ("/accounts/signup/", &["GET", "HEAD", "POST"], Shape::Page),
     ("/accounts/logout/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/password/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/account/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/account/sessions/", &["POST"], Shape::Page),
+    ("/o/authorized_tokens/", &["GET", "HEAD"], Shape::Page),
+    ("/o/authorized_tokens/AAAAAAAAAAAAAAAA/delete/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/o/applications/", &["GET", "HEAD"], Shape::Page),
+    ("/o/applications/register/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/o/applications/notes/", &["GET", "HEAD"], Shape::Page),
+    ("/o/applications/notes/update/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/o/applications/notes/delete/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/o/applications/notes/rotate-secret/", &["GET", "HEAD", "POST"], Shape::Page),
 ];
 
 #[test]
@@ -351,8 +373,12 @@ proptest! {
     #[test]
     fn no_request_makes_a_5xx_or_a_panic(drafts in proptest::collection::vec(draft(), 1..12)) {
         let server = furnished();
+        let browser = server.browser();
+        browser.log_in("alice");
+        let account = browser.get("/account/").text();
+        let csrf_token = account.split("name=\"csrf_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
         for draft in drafts {
-            let Some(request) = draft.request() else { continue };
+            let Some(request) = draft.request(&browser.cookies(), csrf_token) else { continue };
             let response = server.send(request);
             let status = response.status();
             prop_assert!(status < 500, "{}: {}", status, response.text());
@@ -379,7 +405,7 @@ struct Draft {
 
 impl Draft {
     /// None if no client could send it.
-    fn request(&self) -> Option<Request> {
+    fn request(&self, cookies: &str, csrf_token: &str) -> Option<Request> {
         let (method, path, body) = &self.real;
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         let is_json = (path.starts_with("/admin") || path.starts_with("/sign_up")) != self.is_swapped;
@@ -390,10 +416,15 @@ impl Draft {
         if self.is_operator && path.starts_with("/admin") {
             builder = builder.header("authorization", format!("Bearer {ADMIN_TOKEN}"));
         }
+        let mut body = body.clone();
+        if is_page(path) {
+            builder = builder.header("cookie", cookies);
+            body["csrf_token"] = csrf_token.into();
+        }
         for (name, value) in &self.headers {
             builder = builder.header(*name, value);
         }
-        builder.body(self.body(body, is_json)).ok()
+        builder.body(self.body(&body, is_json)).ok()
     }
 
     fn body(&self, real: &Value, is_json: bool) -> Vec<u8> {
@@ -424,6 +455,11 @@ impl Draft {
         }
         body
     }
+}
+
+/// Of those that are for who is logged in.
+fn is_page(path: &str) -> bool {
+    ["/account", "/o/app", "/o/auth"].iter().any(|start| path.starts_with(start))
 }
 
 fn draft() -> impl Strategy<Value = Draft> {
@@ -480,6 +516,11 @@ fn real() -> Vec<(&'static str, &'static str, Value)> {
         "redirect_uris": ["https://a.example/cb"], "allowed_origins": ["https://a.example"], "client_id": "a/b",
     });
     let user = json!({"username": "bob", "password": PASSWORD, "email": "b@example.com", "first_name": "B"});
+    let own = json!({
+        "client_name": "x", "client_type": "public", "grant_type authorization_code": "on", "scope": "read",
+        "redirect_uris": "https://a.example/cb", "allowed_origins": "https://a.example",
+        "post_logout_redirect_uris": "https://a.example/",
+    });
     let credentials =
         json!({"grant_type": "client_credentials", "client_id": "secretive", "client_secret": secret});
     let none = json!({});
@@ -515,7 +556,25 @@ fn real() -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "/admin/api/users/alice/set-password", json!({"password": PASSWORD})),
         ("POST", "/admin/api/users/alice/logout", none.clone()),
         ("DELETE", "/admin/api/users/alice", none.clone()),
-        ("POST", "/admin/api/cleartokens", none),
+        ("POST", "/admin/api/cleartokens", none.clone()),
+        ("GET", "/account", none.clone()),
+        ("POST", "/account", json!({"email": "a@example.com", "first_name": "A", "last_name": "B"})),
+        ("POST", "/account/sessions", json!({"end": "others"})),
+        ("POST", "/account/sessions", json!({"end": PIECES[3]})),
+        (
+            "POST",
+            "/accounts/password",
+            json!({"current_password": PASSWORD, "password": "another horse battery"}),
+        ),
+        ("GET", "/o/authorized_tokens", none.clone()),
+        ("GET", "/o/authorized_tokens/AAAAAAAAAAAAAAAA/delete", none.clone()),
+        ("POST", "/o/authorized_tokens/AAAAAAAAAAAAAAAA/delete", none.clone()),
+        ("GET", "/o/applications", none.clone()),
+        ("POST", "/o/applications/register", own.clone()),
+        ("GET", "/o/applications/notes", none.clone()),
+        ("POST", "/o/applications/notes/update", own),
+        ("POST", "/o/applications/secretive/rotate-secret", none.clone()),
+        ("POST", "/o/applications/notes/delete", none),
     ]
 }
 
@@ -542,6 +601,13 @@ const NAMES: &[&str] = &[
     "first_name",
     "is_active",
     "is_superuser",
+    "last_name",
+    "current_password",
+    "csrf_token",
+    "end",
+    "grant_type authorization_code",
+    "grant_type client_credentials",
+    "post_logout_redirect_uris",
     "client_name",
     "client_type",
     "grant_types",
@@ -582,6 +648,12 @@ const PIECES: &[&str] = &[
     "none",
     "client_secret_post",
     "opaque",
+    "others",
+    "everywhere",
+    "on",
+    "AAAAAAAAAAAAAAAA",
+    "https://a.example/cb\r\nhttps://b.example/cb\r\n",
+    "javascript:alert(1)",
     "jwt",
     "read",
     "read write",
@@ -658,11 +730,11 @@ const HEADER_VALUES: &[&str] = &[
     "",
 ];
 
-/// With a user, a public and a confidential application, and a login.
+/// With a user, a public and a confidential application of hers, and a login.
 fn furnished() -> TestServer {
-    let server = TestServer::new();
+    let server = TestServer::with(&[("APPLICATION_REGISTRATION", "anyone")]);
     server.user("alice");
-    let builder = || server.application().origins(&["https://notes.example"]);
+    let builder = || server.application().origins(&["https://notes.example"]).set("owner", "alice".into());
     let public =
         builder().public().set("client_id", "notes".into()).grants(&["password", "refresh_token"]).create();
     builder()

@@ -12,12 +12,15 @@
 mod support;
 
 mod abuse;
+mod account;
 mod admin_applications;
 mod admin_users;
+mod applications_pages;
 mod architecture;
 mod audit;
 mod authorization_code;
 mod authorize;
+mod authorized_tokens;
 mod bad_input;
 mod client_auth;
 mod client_credentials;
@@ -43,6 +46,7 @@ mod refresh_settings;
 mod refresh_token;
 mod revoke_token;
 mod secrets_at_rest;
+mod sessions;
 mod sign_up;
 mod storage;
 mod token_endpoint;

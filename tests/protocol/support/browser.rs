@@ -130,7 +130,8 @@ impl<'a> Browser<'a> {
         self.receive(self.server.send(self.post_request(path, form)))
     }
 
-    fn receive(&self, response: TestResponse) -> TestResponse {
+    /// Keeps the cookies of an answer.
+    pub fn receive(&self, response: TestResponse) -> TestResponse {
         for cookie in response.0.headers().get_all("set-cookie") {
             let (pair, attributes) = cookie.to_str().unwrap().split_once(';').expect("attributes");
             let (name, value) = pair.split_once('=').expect("a pair");
@@ -167,16 +168,31 @@ impl<'a> Browser<'a> {
     /// As [`Browser::submit`]; no redirect is followed. A field that the page has ticked or filled in and that is not among
     /// `values` is sent as it is; one with the value `-` is left out.
     pub fn submit_once(&self, page: &TestResponse, values: &[(&str, &str)]) -> TestResponse {
-        let (action, mut form) = form_of(&page.text());
-        for (name, value) in values {
-            form.retain(|(known, _)| known != name);
-            if *value != "-" {
-                form.push((name.to_string(), value.to_string()));
-            }
-        }
+        let text = page.text();
+        self.send_form(text.rsplit("<form ").next().expect("a form"), values)
+    }
+
+    /// As [`Browser::submit_once`], for the form of `page` that goes to `path`.
+    pub fn submit_to(&self, path: &str, page: &TestResponse, values: &[(&str, &str)]) -> TestResponse {
+        self.receive(self.server.send(self.form_request(path, page, values)))
+    }
+
+    /// What [`Browser::submit_to`] sends.
+    pub fn form_request(&self, path: &str, page: &TestResponse, values: &[(&str, &str)]) -> Request {
+        let action = format!("action=\"http://localhost:8787{path}\"");
+        let text = page.text();
+        let form = text.split("<form ").find(|form| form.contains(&action));
+        let (action, form) = filled_in(form.unwrap_or_else(|| panic!("no form to {path}: {text}")), values);
         let form: Vec<(&str, &str)> =
             form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.post(action.strip_prefix("http://localhost:8787").expect("an action of ours"), &form)
+        self.post_request(&action, &form)
+    }
+
+    fn send_form(&self, form: &str, values: &[(&str, &str)]) -> TestResponse {
+        let (action, form) = filled_in(form, values);
+        let form: Vec<(&str, &str)> =
+            form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(&action, &form)
     }
 
     /// Logs a user of [`TestServer::user`] in.
@@ -203,20 +219,40 @@ impl<'a> Browser<'a> {
     }
 }
 
-/// The action of the last form of a page, and its fields as they are.
-fn form_of(page: &str) -> (String, Vec<(String, String)>) {
-    let form = page.rsplit("<form ").next().expect("a form");
+/// The path that a form goes to, and its fields as they are, but for `values`.
+fn filled_in(form: &str, values: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
+    let form = form.split("</form>").next().unwrap_or(form);
     let action = attribute(form, "action").expect("an action");
-    let fields = form.split("<input ").skip(1).filter_map(|input| {
+    let inputs = form.split("<input ").skip(1).filter_map(|input| {
         let input = input.split('>').next()?;
         let is_off = attribute(input, "type").as_deref() == Some("checkbox") && !input.contains(" checked");
         Some((attribute(input, "name")?, attribute(input, "value")?)).filter(|_| !is_off)
     });
-    (action, fields.collect())
+    let areas = form.split("<textarea ").skip(1).filter_map(|area| {
+        let (tag, rest) = area.split_once('>')?;
+        Some((attribute(tag, "name")?, unescaped(rest.split("</textarea>").next()?)))
+    });
+    let selects = form.split("<select ").skip(1).filter_map(|select| {
+        let chosen = select.split("<option ").find(|option| option.contains(" selected"))?;
+        Some((attribute(select, "name")?, attribute(chosen, "value")?))
+    });
+    let mut fields: Vec<(String, String)> = inputs.chain(areas).chain(selects).collect();
+    for (name, value) in values {
+        fields.retain(|(known, _)| known != name);
+        if *value != "-" {
+            fields.push((name.to_string(), value.to_string()));
+        }
+    }
+    let path = action.strip_prefix("http://localhost:8787").expect("an action of ours");
+    (path.to_owned(), fields)
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
+    Some(unescaped(value))
+}
+
+fn unescaped(text: &str) -> String {
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    Some(entities.iter().fold(value.to_owned(), |text, (entity, character)| text.replace(entity, character)))
+    entities.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
