@@ -8,6 +8,7 @@ use super::form::{self, Field, alert, status, submit};
 use super::home::link;
 use super::layout::{Html, Page, see_other};
 use super::next::Next;
+use super::password::{current_field, prove_current};
 use super::person::{Person, to_login};
 use super::{english, sessions};
 use crate::call::{Call, Response, because};
@@ -34,24 +35,27 @@ pub async fn get(call: &Call<'_>) -> Result<Response, Instead> {
     show(call, &person, profile, &done, &FieldErrors::default()).await
 }
 
-/// `POST /account/`: another e-mail address, which has to be verified anew, or another name.
+/// `POST /account/`: another name; or another e-mail address, which has to be verified anew, and takes the password, since
+/// whoever reads what is sent there can set another one.
 ///
 /// # Errors
 /// Another page.
 pub async fn post(call: &Call<'_>) -> Result<Response, Instead> {
     let (mut person, params) = Person::acting(call).await?;
+    let mut is_proven = false;
     for _ in 0..TRIES {
         let user = person.user();
         let profile = match changed(user, &params) {
             Ok(profile) => profile,
-            Err((typed, errors)) => {
-                let mut response =
-                    show(call, &person, &typed, &alert(english::CHECK_FIELDS), &errors).await?;
-                *response.status_mut() = StatusCode::BAD_REQUEST;
-                because(&mut response, "invalid_request", format!("fields: {}", errors.names()), true);
-                return Ok(response);
-            }
+            Err((typed, errors)) => return refused(call, &person, &typed, &errors).await,
         };
+        if profile.email != user.profile.email && !is_proven {
+            match prove_current(&person, &params, call).await? {
+                Ok((_, attempt)) => attempt.settle(&*call.app.db).await?,
+                Err(errors) => return refused(call, &person, &profile, &errors).await,
+            }
+            is_proven = true;
+        }
         let event = person.by(call).did(Action::UserChanged, user.id);
         let now = call.app.clock.now();
         match users::update(user, &profile, false, &event, now, &*call.app.db).await? {
@@ -93,6 +97,19 @@ fn changed(user: &User, params: &Params) -> Result<Profile, (Box<Profile>, Field
     Ok(profile)
 }
 
+/// The form as it was typed, with what is wrong with it.
+async fn refused(
+    call: &Call<'_>,
+    person: &Person,
+    typed: &Profile,
+    errors: &FieldErrors,
+) -> Result<Response, Instead> {
+    let mut response = show(call, person, typed, &alert(english::CHECK_FIELDS), errors).await?;
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    because(&mut response, "invalid_request", format!("fields: {}", errors.names()), true);
+    Ok(response)
+}
+
 async fn show(
     call: &Call<'_>,
     person: &Person,
@@ -119,12 +136,15 @@ async fn show(
     let email = Field { help: email_help, ..field("email", english::EMAIL, "email", "email", &typed.email) };
     let first_name = field("first_name", english::FIRST_NAME, "text", "given-name", &typed.first_name);
     let last_name = field("last_name", english::LAST_NAME, "text", "family-name", &typed.last_name);
+    let current =
+        Field { help: Some(english::PASSWORD_FOR_EMAIL), is_required: false, ..current_field(errors) };
     let content = person
         .visitor
         .csrf_field(call)
         .with(&email.show())
         .with(&first_name.show())
         .with(&last_name.show())
+        .with(&current.show())
         .with(&submit(english::SAVE));
     let body = message
         .clone()

@@ -77,6 +77,7 @@ pub const NO_SECRET: &str = "A public application has no secret.";
 pub const ONE_A_LINE: &str = "One a line.";
 pub const PASSWORD: &str = "Password";
 pub const PASSWORD_CHANGED_ONLY: &str = "Your password has been changed. Applications may not have been logged out: please press “Log out everywhere” on your account page.";
+pub const PASSWORD_FOR_EMAIL: &str = "For another e-mail address only.";
 pub const PASSWORD_RULES: &str = "At least 8 characters, and none of the most common ones.";
 pub const PASSWORD_TEXT: &str = "You will be logged out everywhere but here.";
 pub const POST_LOGOUT_REDIRECT_URIS: &str = "Where people may be sent after logging out";

@@ -64,22 +64,28 @@ async fn prove<'a>(
     params: &'a Params,
     call: &Call<'_>,
 ) -> Result<Result<Proof<'a>, FieldErrors>, Instead> {
-    let (app, user) = (call.app, person.user());
-    let mut errors = FieldErrors::default();
-    let (current, new) = (params.optional(CURRENT), params.optional("password").unwrap_or_default());
-    if let Err(message) = password::check_new(new, &user.profile.username) {
-        errors.add("password", message);
+    let new = params.optional("password").unwrap_or_default();
+    if let Err(message) = password::check_new(new, &person.user().profile.username) {
+        return Ok(Err(FieldErrors::one("password", message)));
     }
-    let Some(current) = current else {
-        errors.add(CURRENT, english::REQUIRED);
-        return Ok(Err(errors));
+    Ok(prove_current(person, params, call).await?.map(|(user, attempt)| (user, attempt, new)))
+}
+
+/// Looks whether who is logged in knows their password. The try is to be settled.
+///
+/// # Errors
+/// Another page; within, what is wrong with the field.
+pub async fn prove_current(
+    person: &Person,
+    params: &Params,
+    call: &Call<'_>,
+) -> Result<Result<(User, Attempt<Counted>), FieldErrors>, Instead> {
+    let Some(current) = params.optional(CURRENT) else {
+        return Ok(Err(FieldErrors::one(CURRENT, english::REQUIRED)));
     };
-    if !errors.is_empty() {
-        return Ok(Err(errors));
-    }
-    guessing::check_address(call.address(), app)?;
-    match login::prove_again(user, current, call.address(), app).await {
-        Ok((user, attempt)) => Ok(Ok((user, attempt, new))),
+    guessing::check_address(call.address(), call.app)?;
+    match login::prove_again(person.user(), current, call.address(), call.app).await {
+        Ok(proof) => Ok(Ok(proof)),
         Err(GrantError::OAuth(error)) if error.code() == ErrorCode::InvalidGrant => {
             Ok(Err(FieldErrors::one(CURRENT, english::WRONG_PASSWORD)))
         }
@@ -124,6 +130,16 @@ fn not_marked(error: &OAuthError) -> Response {
     error::with_reason(page, error)
 }
 
+/// The field for the password that one has.
+pub fn current_field(errors: &FieldErrors) -> Field<'_> {
+    Field {
+        name: CURRENT,
+        label: english::CURRENT_PASSWORD,
+        errors: errors.of(CURRENT),
+        ..password_field("current-password")
+    }
+}
+
 fn show(call: &Call<'_>, person: &Person, errors: &FieldErrors) -> Response {
     let visitor = &person.visitor;
     let account = format!("{}/account/", call.issuer);
@@ -135,12 +151,7 @@ fn show(call: &Call<'_>, person: &Person, errors: &FieldErrors) -> Response {
             .then("</p>");
         return visitor.show(Page::new(english::CHANGE_PASSWORD, body).respond(), call);
     }
-    let current = Field {
-        name: CURRENT,
-        label: english::CURRENT_PASSWORD,
-        errors: errors.of(CURRENT),
-        ..password_field("current-password")
-    };
+    let current = current_field(errors);
     let new = Field {
         label: english::NEW_PASSWORD,
         help: Some(english::PASSWORD_RULES),

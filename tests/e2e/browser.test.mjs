@@ -406,6 +406,7 @@ async function lookAround(page, username, look, visit) {
   await look("account-again");
   await page.getByLabel("E-mail").fill("person@example.com");
   await page.getByLabel("First name").fill("Some");
+  await page.getByLabel("Current password").fill(password);
   await click("button", "Save");
   await page.getByText("has been saved").waitFor();
   await look("account-saved");

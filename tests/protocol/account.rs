@@ -175,7 +175,8 @@ fn a_person_sees_and_changes_their_profile() {
     // The address is the same, and still verified.
     assert_eq!((&user["email"], &user["email_verified"]), (&json!("alice@example.com"), &json!(true)));
 
-    browser.submit_to("/account/", &page, &[("email", "a@example.com")]).assert_status(303);
+    let email = [("email", "a@example.com"), ("current_password", PASSWORD)];
+    browser.submit_to("/account/", &page, &email).assert_status(303);
     let user = alice(&server);
     assert_eq!((&user["email"], &user["email_verified"]), (&json!("a@example.com"), &json!(false)));
     let unverified = browser.get("/account/").text();
@@ -183,7 +184,9 @@ fn a_person_sees_and_changes_their_profile() {
         unverified.contains("This address is not confirmed yet.")
             && unverified.contains("/accounts/email/verify/")
     );
-    browser.submit_to("/account/", &page, &[("email", "")]).assert_status(303);
+    browser
+        .submit_to("/account/", &page, &[("email", ""), ("current_password", PASSWORD)])
+        .assert_status(303);
     assert_eq!(alice(&server)["email"], "");
     let id = server.db.text("SELECT id FROM users");
     assert_eq!(server.db.text("SELECT action FROM audit_events ORDER BY id DESC"), "user_changed");
@@ -208,8 +211,43 @@ fn a_profile_has_nothing_else_that_a_person_could_change() {
     ];
     browser.submit_to("/account/", &page, &more).assert_status(303);
     assert_eq!(alice(&server), before);
-    browser.submit_to("/account/", &page, &[("email", "a@example.com"), ("email_verified", "true")]);
+    let email = [("email", "a@example.com"), ("current_password", PASSWORD), ("email_verified", "true")];
+    browser.submit_to("/account/", &page, &email).assert_status(303);
     assert_eq!(alice(&server)["email_verified"], false);
+}
+
+#[test]
+fn another_email_address_takes_the_password_and_wrong_ones_count() {
+    let server = TestServer::with(&[("LOGIN_FAILURE_LIMIT", "3/900")]);
+    server.user("alice");
+    let browser = server.browser();
+    browser.log_in("alice");
+    let page = browser.get("/account/");
+    let change = |current: &str| {
+        let form = [("email", "a@example.com"), ("first_name", "A"), ("current_password", current)];
+        browser.submit_to("/account/", &page, &form)
+    };
+    let before = alice(&server);
+    for (current, tries) in [("-", 0), ("", 0), ("wrong", 1), ("wrong", 2)] {
+        let text = change(current).assert_status(400).text();
+        assert!(text.contains("id=\"current_password-note\"><strong>"), "{text}");
+        assert!(text.contains("value=\"a@example.com\""));
+        assert_eq!(server.db.number("SELECT coalesce(max(count), 0) FROM attempts"), tries);
+    }
+    assert_eq!(alice(&server), before);
+    change(PASSWORD).assert_status(303);
+    assert_eq!(server.db.number("SELECT count FROM attempts"), 0);
+    assert_eq!(alice(&server)["email"], "a@example.com");
+    for _ in 0..3 {
+        let form = [("email", ""), ("current_password", "wrong")];
+        browser.submit_to("/account/", &page, &form).assert_status(400);
+    }
+    // Locked: the right one does no more. A name takes none.
+    let form = [("email", ""), ("current_password", PASSWORD)];
+    browser.submit_to("/account/", &page, &form).assert_status(400);
+    let form = [("email", "-"), ("last_name", "B")];
+    browser.submit_to("/account/", &page, &form).assert_status(303);
+    assert_eq!(alice(&server)["email"], "a@example.com");
 }
 
 #[test]
@@ -259,7 +297,7 @@ fn changes_at_once_lose_nothing() {
     let values = [("email", "a@example.com"), ("first_name", "A"), ("last_name", "B")];
     let only = |kept: &str, value: &str| {
         let mut form: Vec<(&str, &str)> = values.iter().map(|(name, _)| (*name, "-")).collect();
-        form.push((kept, value));
+        form.extend([(kept, value), ("current_password", PASSWORD)]);
         browser.form_request("/account/", &page, &form)
     };
     let requests = values.map(|(name, value)| only(name, value)).into_iter().collect();
