@@ -519,6 +519,13 @@ for (const [device, options] of Object.entries(devices)) {
     await look("form-post");
 
     await lookAround(page, username, look, visit);
+    await visit("/accounts/email/verify/", "email-verify");
+    await visit("/accounts/email/sent/", "email-sent");
+    await visit("/accounts/email/verified/", "email-verified");
+    await visit("/accounts/email/verify/no-link/", "email-verify-old");
+    await visit("/accounts/password/reset/", "password-reset");
+    await visit("/accounts/password/sent/", "password-sent");
+    await visit("/accounts/password/reset/no-link/", "password-reset-old");
 
     await visit("/accounts/logout/", "logout");
     await page.locator("[name=csrf_token]").evaluate((field) => (field.value = "made up"));
