@@ -14,7 +14,8 @@ const app = {
   client_id: "my-app",
   client_secret: "the-secret-of-my-app",
   client_type: "confidential",
-  grant_types: ["password", "client_credentials", "refresh_token"],
+  grant_types: ["authorization_code", "password", "client_credentials", "refresh_token"],
+  redirect_uris: ["https://app.example/cb"],
   scope: "read write introspection",
 };
 const hashing = { PASSWORD_HASH_MEMORY_KIB: "8", PASSWORD_HASH_ITERATIONS: "1" };
