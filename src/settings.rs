@@ -15,7 +15,7 @@ use crate::model::session::SessionLimits;
 use crate::model::time::Lifetime;
 use crate::model::user::is_email;
 use crate::protocol::authorization::is_token68;
-use crate::protocol::uri::{Issuer, check_webhook};
+use crate::protocol::uri::{Issuer, RedirectSchemes, check_webhook};
 
 #[derive(Debug)]
 pub struct Settings {
@@ -34,6 +34,7 @@ pub struct Settings {
     pub authorization_code_lifetime: Lifetime,
     /// For confidential applications; public ones always need PKCE.
     pub pkce_required: bool,
+    pub redirect_schemes: RedirectSchemes,
     /// Ask each time, not only for more than was agreed to.
     pub always_ask: bool,
     pub sessions: SessionLimits,
@@ -141,6 +142,7 @@ impl Settings {
                 600,
             )?),
             pkce_required: read.number("PKCE_REQUIRED", true, false, true)?,
+            redirect_schemes: read.redirect_schemes()?,
             always_ask: read.approval_prompt()?,
             sessions: SessionLimits {
                 idle: Lifetime(read.number("SESSION_IDLE_SECONDS", 1_209_600, 60, LONGEST_SECONDS)?),
@@ -215,6 +217,17 @@ impl Reader<'_> {
             Issuer::parse(&text).map_err(|reason| SettingError { name, reason: reason.to_owned() })
         };
         self.text(name)?.map(parse).transpose()
+    }
+
+    fn redirect_schemes(&self) -> Result<RedirectSchemes, SettingError> {
+        let name = "ALLOWED_REDIRECT_URI_SCHEMES";
+        let Some(text) = self.text(name)? else {
+            return Ok(RedirectSchemes::default());
+        };
+        RedirectSchemes::parse(&text).ok_or_else(|| {
+            let reason = "must be https, http and private-use schemes such as com.example.app, with spaces between them";
+            SettingError { name, reason: reason.to_owned() }
+        })
     }
 
     /// Whether consent is asked for each time.
@@ -496,6 +509,8 @@ mod tests {
             ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("0")),
             ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("601")),
             ("PKCE_REQUIRED", Some("no")),
+            ("ALLOWED_REDIRECT_URI_SCHEMES", Some("")),
+            ("ALLOWED_REDIRECT_URI_SCHEMES", Some("https javascript")),
             ("REQUEST_APPROVAL_PROMPT", Some("never")),
             ("APPLICATION_REGISTRATION", Some("everybody")),
             ("APPLICATION_REGISTRATION", Some("")),

@@ -116,7 +116,8 @@ fn verify<'a>(
     if let (Some(fault), None) = (fault, redirect_uri) {
         return Err(OAuthError::invalid_request(fault.to_string()));
     }
-    let redirect = VerifiedRedirect::verify(redirect_uri, application, &call.issuer)
+    let schemes = &call.app.settings.redirect_schemes;
+    let redirect = VerifiedRedirect::verify(redirect_uri, application, schemes, &call.issuer)
         .map_err(OAuthError::invalid_request)?;
     let response_type = ResponseType::read(params).unwrap_or(ResponseType::Code);
     let mode =

@@ -75,7 +75,8 @@ pub fn changed(
 ) -> Result<(Application, Option<Secret>), FieldErrors> {
     // A scope that the settings have lost since may stay: it is not granted.
     let known = app.settings.scopes.iter().chain(current.registration.scope.iter()).collect();
-    let registration = Registration::read(Fields::new(fields), &known)?;
+    let schemes = app.settings.redirect_schemes.and_of(&current.registration.redirect_uris);
+    let registration = Registration::read(Fields::new(fields), &known, &schemes)?;
     let (client_secret, secret_hash) = match (registration.client_type, &current.secret_hash) {
         (ClientType::Public, _) => (None, None),
         (ClientType::Confidential, Some(hash)) => (None, Some(hash.clone())),

@@ -11,7 +11,7 @@ use crate::crypto::secret::{Secret, same_bytes};
 use crate::crypto::sha256;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
-use crate::protocol::uri;
+use crate::protocol::uri::{self, RedirectSchemes};
 
 /// A row of `applications`, with its origins.
 #[derive(Clone, Debug)]
@@ -174,23 +174,25 @@ impl Application {
 }
 
 impl Registration {
-    /// Reads a whole registration; what is missing gets its default. `known` are the scopes of the settings.
+    /// Reads a whole registration; what is missing gets its default. `known` are the scopes of the settings, `schemes`
+    /// those that its redirect URIs may have.
     ///
     /// # Errors
     /// By field, what is wrong.
-    pub fn read(mut fields: Fields, known: &Scope) -> Result<Self, FieldErrors> {
+    pub fn read(mut fields: Fields, known: &Scope, schemes: &RedirectSchemes) -> Result<Self, FieldErrors> {
         let client_type = read_client_type(&mut fields);
+        let check_redirect_uri = |uri: &str| uri::check_redirect_uri(uri, schemes);
         let registration = Self {
             client_name: fields.short_text("client_name", 255).unwrap_or_default(),
             client_type,
             grant_types: read_grant_types(&mut fields),
-            redirect_uris: read_uris(&mut fields, "redirect_uris", uri::check_redirect_uri),
+            redirect_uris: read_uris(&mut fields, "redirect_uris", &check_redirect_uri),
             post_logout_redirect_uris: read_uris(
                 &mut fields,
                 "post_logout_redirect_uris",
-                uri::check_redirect_uri,
+                &check_redirect_uri,
             ),
-            allowed_origins: read_uris(&mut fields, "allowed_origins", uri::check_origin),
+            allowed_origins: read_uris(&mut fields, "allowed_origins", &uri::check_origin),
             scope: read_scope(&mut fields, known),
             token_endpoint_auth_method: read_auth_method(&mut fields, client_type),
             skip_authorization: fields.flag("skip_authorization").unwrap_or(false),
@@ -319,7 +321,11 @@ fn read_grant_types(fields: &mut Fields) -> Vec<GrantType> {
     grant_types
 }
 
-fn read_uris(fields: &mut Fields, name: &str, check: fn(&str) -> Result<(), &'static str>) -> Vec<String> {
+fn read_uris(
+    fields: &mut Fields,
+    name: &str,
+    check: &dyn Fn(&str) -> Result<(), &'static str>,
+) -> Vec<String> {
     let mut uris: Vec<String> = Vec::new();
     for uri in fields.texts(name).unwrap_or_default() {
         if let Err(reason) = check(&uri) {
@@ -391,8 +397,12 @@ mod tests {
             id: ApplicationId::from_bytes(&[0; 12]).unwrap(),
             client_id: "a".into(),
             secret_hash: None,
-            registration: Registration::read(Fields::new(fields.as_object().unwrap().clone()), &known)
-                .unwrap(),
+            registration: Registration::read(
+                Fields::new(fields.as_object().unwrap().clone()),
+                &known,
+                &RedirectSchemes::default(),
+            )
+            .unwrap(),
             token_epoch: 0,
             revision: String::new(),
             created_at: Timestamp(0),
@@ -425,9 +435,12 @@ mod tests {
     #[test]
     fn a_registration_reads_what_it_writes() {
         let registration = application("read write").registration;
-        let again =
-            Registration::read(Fields::new(registration.to_json()), &Scope::from_stored("read write"))
-                .unwrap();
+        let again = Registration::read(
+            Fields::new(registration.to_json()),
+            &Scope::from_stored("read write"),
+            &RedirectSchemes::default(),
+        )
+        .unwrap();
         assert_eq!(again.to_json(), registration.to_json());
     }
 }

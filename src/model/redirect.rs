@@ -4,7 +4,7 @@ use super::application::Application;
 use crate::protocol::authorization_request::ResponseMode;
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::encode;
-use crate::protocol::uri;
+use crate::protocol::uri::{self, RedirectSchemes};
 
 /// Where an authorization response may go. Made only by [`VerifiedRedirect::verify`].
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ impl VerifiedRedirect {
     pub fn verify(
         asked: Option<&str>,
         application: &Application,
+        schemes: &RedirectSchemes,
         issuer: &str,
     ) -> Result<Self, &'static str> {
         let registered = &application.registration.redirect_uris;
@@ -45,6 +46,9 @@ impl VerifiedRedirect {
             (None, []) => return Err("the application has registered no redirect URI"),
             (None, _) => return Err("redirect_uri is missing, and the application has registered several"),
         };
+        if !schemes.allow(uri) {
+            return Err("redirect_uri has a scheme that this server does not allow");
+        }
         Ok(Self {
             uri: uri.to_owned(),
             is_asked: asked.is_some(),

@@ -54,7 +54,8 @@ impl Next {
         let Some((application, _)) = client::find(client_id, call.app).await? else {
             return Ok(Vec::new());
         };
-        let redirect = VerifiedRedirect::verify(params.optional("redirect_uri"), &application, &call.issuer);
+        let (asked, schemes) = (params.optional("redirect_uri"), &call.app.settings.redirect_schemes);
+        let redirect = VerifiedRedirect::verify(asked, &application, schemes, &call.issuer);
         Ok(redirect.ok().and_then(|redirect| policy_sources(redirect.uri())).into_iter().collect())
     }
 }

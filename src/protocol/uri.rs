@@ -2,13 +2,45 @@
 
 use fluent_uri::Uri;
 
+/// The schemes that redirect URIs may have; none: `https`, `http` on loopback, and private-use schemes (RFC 8252 §7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedirectSchemes(Option<Vec<String>>);
+
+impl RedirectSchemes {
+    /// Reads names with spaces between them. Naming `http` allows it on loopback, as always.
+    pub fn parse(text: &str) -> Option<Self> {
+        let names: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let is_private = |name: &str| {
+            let is_scheme = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+            is_scheme && check_redirect_uri(&format!("{name}:/"), &Self::default()).is_ok()
+        };
+        let is_good = |name: &String| matches!(name.as_str(), "https" | "http") || is_private(name);
+        (!names.is_empty() && names.iter().all(is_good)).then_some(Self(Some(names)))
+    }
+
+    pub fn allow(&self, redirect_uri: &str) -> bool {
+        let scheme = redirect_uri.split(':').next().unwrap_or_default();
+        self.0.as_ref().is_none_or(|names| names.iter().any(|name| name == scheme))
+    }
+
+    /// These, and those of URIs that are there already.
+    #[must_use]
+    pub fn and_of(&self, redirect_uris: &[String]) -> Self {
+        let there = redirect_uris.iter().filter_map(|uri| uri.split(':').next()).map(str::to_owned);
+        Self(self.0.as_ref().map(|names| names.iter().cloned().chain(there).collect()))
+    }
+}
+
 /// Checks a redirect URI for registration: absolute, no fragment (RFC 6749 §3.1.2), no user info; `https`, `http` on
 /// loopback only, or a private-use scheme in reverse domain form (RFC 8252 §7). Compared as a string later (RFC 9700 §2.1).
 ///
 /// # Errors
 /// Says which rule it breaks.
-pub fn check_redirect_uri(text: &str) -> Result<(), &'static str> {
+pub fn check_redirect_uri(text: &str, schemes: &RedirectSchemes) -> Result<(), &'static str> {
     let uri = Uri::parse(text).map_err(|_| "is not an absolute URI")?;
+    if !schemes.allow(text) {
+        return Err("has a scheme that is not among the setting ALLOWED_REDIRECT_URI_SCHEMES");
+    }
     if uri.fragment().is_some() {
         return Err("has a fragment");
     }
@@ -206,7 +238,7 @@ mod tests {
             "com.example.app:/oauth",
             "com.example.app://oauth",
         ] {
-            assert_eq!(check_redirect_uri(good), Ok(()), "{good}");
+            assert_eq!(check_redirect_uri(good, &RedirectSchemes::default()), Ok(()), "{good}");
         }
         for bad in [
             "",
@@ -223,7 +255,24 @@ mod tests {
             "https://app.example/c b",
             "https://app.example/é",
         ] {
-            assert!(check_redirect_uri(bad).is_err(), "{bad}");
+            assert!(check_redirect_uri(bad, &RedirectSchemes::default()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn redirect_schemes() {
+        let schemes = RedirectSchemes::parse("https com.example.app").unwrap();
+        for good in ["https://app.example/cb", "com.example.app:/cb"] {
+            assert_eq!(check_redirect_uri(good, &schemes), Ok(()), "{good}");
+        }
+        for bad in ["http://127.0.0.1/cb", "com.example.other:/cb", "com.example:/cb"] {
+            assert!(check_redirect_uri(bad, &schemes).is_err(), "{bad}");
+            assert_eq!(check_redirect_uri(bad, &schemes.and_of(&[bad.to_owned()])), Ok(()), "{bad}");
+        }
+        let http = RedirectSchemes::parse("http").unwrap();
+        assert!(check_redirect_uri("http://app.example/cb", &http).is_err());
+        for bad in ["", " ", "*", "javascript", "https:", "com.example.app://", "a b.c", ".a"] {
+            assert_eq!(RedirectSchemes::parse(bad), None, "{bad}");
         }
     }
 

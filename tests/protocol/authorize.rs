@@ -73,3 +73,17 @@ fn what_was_agreed_to_is_remembered_even_where_nothing_is_issued() {
         browser.get(&app.authorization().with("response_type", response_type).path()).assert_status(303);
     }
 }
+
+#[test]
+fn redirect_uris_have_the_schemes_that_the_operator_allows() {
+    let server = TestServer::new();
+    let app = server.code_application();
+    let strict = server.another_isolate_with(&[("ALLOWED_REDIRECT_URI_SCHEMES", "com.example.app")]);
+    server.browser().open(&app.authorization().path()).assert_status(200);
+    strict.browser().open(&app.authorization().path()).assert_status(400);
+    let path = format!("applications/{}", app.client_id);
+    // What is registered may stay, and nothing of the kind be added elsewhere.
+    strict.admin("PATCH", &path, serde_json::json!({"client_name": "Notes"})).assert_status(200);
+    let new = serde_json::json!({"client_type": "public", "redirect_uris": [CALLBACK]});
+    strict.admin("POST", "applications", new).assert_fields(400, &["redirect_uris"]);
+}

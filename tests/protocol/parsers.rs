@@ -16,7 +16,7 @@ use postern::model::username::{self, Username};
 use postern::protocol::authorization::{self, Credentials};
 use postern::protocol::params::{Params, decode, decode_segment};
 use postern::protocol::uri::{
-    Issuer, check_origin, check_redirect_uri, check_webhook, host_without_port, is_loopback,
+    Issuer, RedirectSchemes, check_origin, check_redirect_uri, check_webhook, host_without_port, is_loopback,
 };
 use postern::settings::{Settings, Variable};
 use postern::tokens::record::TokenRecord;
@@ -201,7 +201,7 @@ proptest! {
     fn uris(text in text(), host in "[a-z0-9.:\\[\\]-]{0,20}") {
         let _ = (is_loopback(&text), host_without_port(&text), is_loopback(host_without_port(&host)));
         for uri in [text.clone(), format!("https://{text}"), format!("http://{host}"), format!("https://{host}/{text}")] {
-            if check_redirect_uri(&uri).is_ok() {
+            if check_redirect_uri(&uri, &RedirectSchemes::default()).is_ok() {
                 prop_assert!(!uri.contains('#') && !uri.contains(char::is_whitespace) && uri.is_ascii(), "{}", uri);
                 prop_assert!(!uri.to_ascii_lowercase().starts_with("javascript:"));
             }
@@ -258,10 +258,10 @@ proptest! {
     #[test]
     fn applications(object in object_with(OF_APPLICATIONS)) {
         let known = Scope::from_stored("read write groups");
-        if let Ok(registration) = Registration::read(Fields::new(object), &known) {
+        if let Ok(registration) = Registration::read(Fields::new(object), &known, &RedirectSchemes::default()) {
             // What is shown can be given back.
             let shown = registration.to_json();
-            let again = Registration::read(Fields::new(shown.clone()), &known).unwrap();
+            let again = Registration::read(Fields::new(shown.clone()), &known, &RedirectSchemes::default()).unwrap();
             prop_assert_eq!(again.to_json(), shown);
         }
     }

@@ -28,7 +28,7 @@ pub async fn create(call: &Call<'_>) -> Response {
         let chosen = fields
             .text("client_secret")
             .filter(|secret| fields.check("client_secret", check_client_secret(secret)).is_some());
-        let registration = Registration::read(fields, &app.settings.scopes)?;
+        let registration = Registration::read(fields, &app.settings.scopes, &app.settings.redirect_schemes)?;
         check_owner(&registration, app).await?;
         if chosen.is_some() && registration.client_type == ClientType::Public {
             return Err(FieldErrors::one("client_secret", "A public application has no secret.").into());

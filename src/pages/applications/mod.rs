@@ -76,7 +76,11 @@ pub async fn post_register(call: &Call<'_>) -> Result<Response, Instead> {
         Ok(fields) => fields,
         Err(errors) => return Ok(form::refused(&draft, None, &errors, &person, call)),
     };
-    let registration = match Registration::read(Fields::new(fields), &call.app.settings.scopes) {
+    let registration = match Registration::read(
+        Fields::new(fields),
+        &call.app.settings.scopes,
+        &call.app.settings.redirect_schemes,
+    ) {
         Ok(registration) => registration,
         Err(errors) => return Ok(form::refused(&draft, None, &errors, &person, call)),
     };
