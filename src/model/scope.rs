@@ -29,9 +29,7 @@ impl Scope {
             if !token.bytes().all(|b| matches!(b, b'!' | b'#'..=b'[' | b']'..=b'~')) {
                 return Err(OAuthError::invalid_scope("scope has a character that no scope can have"));
             }
-            if !tokens.iter().any(|known| known == token) {
-                tokens.push(token.to_owned());
-            }
+            add(&mut tokens, token);
         }
         Ok(Self(tokens))
     }
@@ -76,7 +74,15 @@ impl fmt::Display for Scope {
 
 impl<'a> FromIterator<&'a str> for Scope {
     fn from_iter<T: IntoIterator<Item = &'a str>>(tokens: T) -> Self {
-        Self(tokens.into_iter().map(str::to_owned).collect())
+        let mut all = Vec::new();
+        tokens.into_iter().for_each(|token| add(&mut all, token));
+        Self(all)
+    }
+}
+
+fn add(tokens: &mut Vec<String>, token: &str) {
+    if !tokens.iter().any(|known| known == token) {
+        tokens.push(token.to_owned());
     }
 }
 
@@ -88,6 +94,7 @@ mod tests {
     fn parsing_drops_repetitions_and_refuses_foreign_characters() {
         assert_eq!(Scope::parse(" read  write read ").unwrap().to_string(), "read write");
         assert!(Scope::parse("").unwrap().is_empty());
+        assert_eq!(["read", "write", "read"].into_iter().collect::<Scope>().to_string(), "read write");
         for bad in ["a\"", "a\\", "a\tb", "é", "a\u{7f}"] {
             assert!(Scope::parse(bad).is_err(), "{bad:?}");
         }
