@@ -29,6 +29,14 @@ impl AuthorizationRequest {
             .with("code_challenge_method", "S256")
     }
 
+    /// For an access token in the response (RFC 6749 §4.2.1).
+    pub fn for_token(client_id: &str) -> Self {
+        Self::for_code(client_id)
+            .with("response_type", "token")
+            .without("code_challenge")
+            .without("code_challenge_method")
+    }
+
     /// With this value instead.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
@@ -48,9 +56,14 @@ impl AuthorizationRequest {
     }
 
     pub fn path(&self) -> String {
+        format!("/o/authorize/?{}", self.query())
+    }
+
+    /// As a query, or as a form.
+    pub fn query(&self) -> String {
         let pairs: Vec<(&str, &str)> =
             self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        format!("/o/authorize/?{}", encode_form(&pairs))
+        encode_form(&pairs)
     }
 }
 
@@ -58,6 +71,8 @@ impl AuthorizationRequest {
 #[derive(Debug)]
 pub struct Landing {
     pub uri: String,
+    /// The parameters stand in the fragment.
+    pub is_fragment: bool,
     pub params: Params,
 }
 
@@ -67,8 +82,13 @@ impl Landing {
     pub fn of(response: &TestResponse) -> Self {
         response.assert_status(303);
         let location = response.header("location").expect("a location");
-        let (uri, params) = location.split_once(['?', '#']).expect("parameters");
-        Self { uri: uri.to_owned(), params: Params::parse(params.as_bytes()).expect("a form") }
+        let (uri, params) =
+            location.split_once(['?', '#']).unwrap_or_else(|| panic!("no parameters: {location}"));
+        Self {
+            uri: uri.to_owned(),
+            is_fragment: location.contains('#'),
+            params: Params::parse(params.as_bytes()).expect("a form"),
+        }
     }
 
     #[track_caller]
@@ -91,12 +111,25 @@ impl Landing {
 
 pub struct Browser<'a> {
     server: &'a TestServer,
+    /// The paths of the methods stand below it.
+    issuer: String,
     cookies: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(server: &'a TestServer) -> Self {
-        Self { server, cookies: RefCell::default() }
+        Self::at("http://localhost:8787", server)
+    }
+
+    /// A browser that knows the server by another address.
+    pub fn at(issuer: &str, server: &'a TestServer) -> Self {
+        Self { server, issuer: issuer.to_owned(), cookies: RefCell::default() }
+    }
+
+    /// A browser of somebody who has got hold of the cookies of this one.
+    pub fn copy(&self) -> Self {
+        let Self { server, issuer, cookies } = self;
+        Self { server, issuer: issuer.clone(), cookies: cookies.clone() }
     }
 
     pub fn cookie(&self, name: &str) -> Option<String> {
@@ -114,11 +147,15 @@ impl<'a> Browser<'a> {
     }
 
     pub fn get_request(&self, path: &str) -> Request {
-        request(Method::GET, path, &[("cookie", &self.cookies())], "")
+        request(Method::GET, &self.url(path), &[("cookie", &self.cookies())], "")
     }
 
     pub fn post_request(&self, path: &str, form: &[(&str, &str)]) -> Request {
-        form_request(path, &[("cookie", &self.cookies())], form)
+        form_request(&self.url(path), &[("cookie", &self.cookies())], form)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
     }
 
     /// One request; no redirect is followed.
@@ -150,9 +187,8 @@ impl<'a> Browser<'a> {
 
     fn follow(&self, mut response: TestResponse) -> TestResponse {
         for _ in 0..10 {
-            let here = "http://localhost:8787";
             let location = response.header("location").unwrap_or_default();
-            let Some(path) = location.strip_prefix(here).filter(|path| path.starts_with('/')) else {
+            let Some(path) = location.strip_prefix(&self.issuer).filter(|path| path.starts_with('/')) else {
                 return response;
             };
             response = self.get(path);
@@ -179,20 +215,24 @@ impl<'a> Browser<'a> {
 
     /// What [`Browser::submit_to`] sends.
     pub fn form_request(&self, path: &str, page: &TestResponse, values: &[(&str, &str)]) -> Request {
-        let action = format!("action=\"http://localhost:8787{path}\"");
+        let action = format!("action=\"{}{path}\"", self.issuer);
         let text = page.text();
         let form = text.split("<form ").find(|form| form.contains(&action));
         let (action, form) = filled_in(form.unwrap_or_else(|| panic!("no form to {path}: {text}")), values);
         let form: Vec<(&str, &str)> =
             form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.post_request(&action, &form)
+        self.post_request(self.path_of(&action), &form)
     }
 
     fn send_form(&self, form: &str, values: &[(&str, &str)]) -> TestResponse {
         let (action, form) = filled_in(form, values);
         let form: Vec<(&str, &str)> =
             form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.post(&action, &form)
+        self.post(self.path_of(&action), &form)
+    }
+
+    fn path_of<'b>(&self, action: &'b str) -> &'b str {
+        action.strip_prefix(&self.issuer).expect("an action of ours")
     }
 
     /// Logs a user of [`TestServer::user`] in.
@@ -219,7 +259,12 @@ impl<'a> Browser<'a> {
     }
 }
 
-/// The path that a form goes to, and its fields as they are, but for `values`.
+/// The action of the last form of a page, and its fields as they are.
+pub fn form_of(page: &str) -> (String, Vec<(String, String)>) {
+    filled_in(page.rsplit("<form ").next().expect("a form"), &[])
+}
+
+/// Where a form goes to, and its fields as they are, but for `values`.
 fn filled_in(form: &str, values: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
     let form = form.split("</form>").next().unwrap_or(form);
     let action = attribute(form, "action").expect("an action");
@@ -243,8 +288,7 @@ fn filled_in(form: &str, values: &[(&str, &str)]) -> (String, Vec<(String, Strin
             fields.push((name.to_string(), value.to_string()));
         }
     }
-    let path = action.strip_prefix("http://localhost:8787").expect("an action of ours");
-    (path.to_owned(), fields)
+    (action, fields)
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {

@@ -5,6 +5,7 @@ mod client;
 pub mod edge;
 pub mod hot;
 mod mail;
+mod meddling;
 mod response;
 pub mod sqlite;
 
@@ -25,10 +26,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-pub use browser::{AuthorizationRequest, Browser, Landing, VERIFIER};
+pub use browser::{AuthorizationRequest, Browser, Landing, VERIFIER, form_of};
 pub use client::{ApplicationBuilder, TestClient, Tokens};
 pub use hot::FakeKv;
 pub use mail::Mailbox;
+pub use meddling::{Meddle, Meddling};
 pub use response::TestResponse;
 use sqlite::Sqlite;
 
