@@ -103,7 +103,7 @@ pub async fn agree(
 }
 
 /// A grant of `application` by a user who is still what was read: a first one, or the same one with another scope. Where
-/// there is another one by now, nothing is written.
+/// there is another one by now, or this one has ended, nothing is written.
 pub(super) fn write(
     grant: &GrantId,
     user: &UserId,
@@ -116,6 +116,7 @@ pub(super) fn write(
         "INSERT INTO grants (id, user_id, application_id, scope, created_at)
          SELECT ?1, u.id, a.id, ?7, ?6 FROM users u, applications a
          WHERE u.id = ?2 AND u.token_epoch = ?3 AND u.is_active = 1 AND a.id = ?4 AND a.revision = ?5
+         AND NOT EXISTS (SELECT 1 FROM grants WHERE id = ?1 AND ended_at IS NOT NULL)
          ON CONFLICT (user_id, application_id) WHERE ended_at IS NULL
          DO UPDATE SET scope = excluded.scope WHERE id = excluded.id",
     )

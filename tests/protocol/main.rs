@@ -24,6 +24,7 @@ mod authorized_tokens;
 mod bad_input;
 mod client_auth;
 mod client_credentials;
+mod code_races;
 mod cors;
 mod cost;
 mod edge;
