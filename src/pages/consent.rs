@@ -10,8 +10,8 @@ use crate::model::scope::Scope;
 use crate::protocol::params::Params;
 use crate::protocol::uri::{policy_sources, shown_target};
 
-/// The field that brings the application's request along.
-pub const REQUEST: &str = "request";
+/// The field that brings the application's request along: by a name that no parameter of such a request has.
+pub const REQUEST: &str = "authorization_request";
 
 /// Stands before a scope in the name of its field.
 const SCOPE: &str = "scope ";
