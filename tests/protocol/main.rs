@@ -25,6 +25,7 @@ mod bad_input;
 mod client_auth;
 mod client_credentials;
 mod code_races;
+mod consent;
 mod cors;
 mod cost;
 mod edge;
