@@ -32,12 +32,7 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn of(call: &Call<'_>) -> Self {
-        let cookies = header(call.request, COOKIE.as_str()).ok().flatten().unwrap_or_default();
-        let find = |name: &str| {
-            let name = cookie_name(name, call);
-            let mut pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
-            pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-        };
+        let find = |name| find_cookie(&cookie_name(name, call), call);
         let browser =
             find(BROWSER).filter(|text| from_base64url(text).is_some_and(|bytes| bytes.len() == 16));
         let is_new = browser.is_none();
@@ -128,6 +123,20 @@ impl Visitor {
         }
         Ok(is_begun)
     }
+}
+
+/// Other hosts of our domain may put cookies with any bytes beside ours, which has to be found all the same. Of what stands
+/// around it, only what browsers leave out is left out: else a name that is not ours could become ours (RFC 6265 §5.2).
+fn find_cookie(name: &str, call: &Call<'_>) -> Option<String> {
+    let headers = call.request.headers().get_all(COOKIE).iter();
+    let mut pairs = headers.flat_map(|header| header.as_bytes().split(|&byte| byte == b';'));
+    let value = pairs.find_map(|pair| {
+        let start = pair.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+        pair.get(start..)?.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+    });
+    value
+        .and_then(|value| std::str::from_utf8(value).ok())
+        .map(|value| value.trim_end_matches(' ').to_owned())
 }
 
 /// Takes the session's cookie out of the browser.

@@ -47,6 +47,7 @@ mod refresh_grace;
 mod refresh_settings;
 mod refresh_token;
 mod revoke_token;
+mod rfc9700;
 mod secrets_at_rest;
 mod sessions;
 mod sign_up;
