@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::support::{PASSWORD, TestServer, request};
+use crate::support::{AuthorizationRequest, CALLBACK, Landing, PASSWORD, TestResponse, TestServer, request};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Cost {
@@ -181,4 +181,151 @@ fn a_sign_up_costs_one_round_trip_to_count_and_one_to_store_and_one_slow_hash() 
     let address = [("cf-connecting-ip", "192.0.2.1")];
     let expected = Cost { d1: 2, rows_written: 3, hashes: 1, ..NOTHING };
     assert_eq!(cost_of(&server, || sign_up(&address)), expected);
+}
+
+#[test]
+fn a_login_page_for_a_browser_without_cookies_costs_nothing() {
+    let server = TestServer::new();
+    let app = server.code_application();
+    let elsewhere = server.another_isolate();
+    for path in ["/accounts/login/", "/accounts/signup/", "/accounts/login/?next=/account/", "/"] {
+        let get = || {
+            elsewhere.get(path).assert_status(200);
+        };
+        assert_eq!(cost_of(&elsewhere, get), NOTHING, "{path}");
+    }
+    // On the way to an application it has to name where that is: asked for once in a while.
+    let next = crate::support::percent_encode(&app.authorization().path());
+    for d1 in [1, 0] {
+        let get = || {
+            elsewhere.get(&format!("/accounts/login/?next={next}")).assert_status(200);
+        };
+        assert_eq!(cost_of(&elsewhere, get), Cost { d1, ..NOTHING });
+    }
+}
+
+#[test]
+fn a_login_by_the_page_costs_two_round_trips_and_one_slow_hash() {
+    let server = TestServer::new();
+    server.user("alice");
+    let browser = server.browser();
+    let page = browser.get("/accounts/login/");
+    let typed = [("username", "alice"), ("password", PASSWORD)];
+    let log_in = |page: &TestResponse| {
+        browser.submit_once(page, &typed).assert_status(303);
+    };
+    // The session, the user's last login and the event; the account's count, up and down.
+    let expected = Cost { d1: 2, rows_written: 5, hashes: 1, ..NOTHING };
+    assert_eq!(cost_of(&server, || log_in(&page)), expected);
+    // In place of another one, that one goes.
+    let page = browser.get("/accounts/login/");
+    assert_eq!(cost_of(&server, || log_in(&page)), Cost { rows_written: 6, ..expected });
+}
+
+#[test]
+fn a_wrong_password_on_the_page_costs_two_round_trips_and_one_slow_hash() {
+    let server = TestServer::new();
+    server.user("alice");
+    let browser = server.browser();
+    let page = browser.get("/accounts/login/");
+    for typed in
+        [[("username", "alice"), ("password", "wrong")], [("username", "nobody"), ("password", PASSWORD)]]
+    {
+        let guess = || {
+            browser.submit_once(&page, &typed).assert_status(400);
+        };
+        assert_eq!(
+            cost_of(&server, guess),
+            Cost { d1: 2, rows_written: 1, hashes: 1, log_lines: 1, ..NOTHING }
+        );
+    }
+    // A form that is none of ours costs nothing but a line.
+    let forged = || {
+        server
+            .browser()
+            .post("/accounts/login/", &[("username", "alice"), ("password", PASSWORD)])
+            .assert_status(403);
+    };
+    assert_eq!(cost_of(&server, forged), Cost { log_lines: 1, ..NOTHING });
+}
+
+#[test]
+fn an_authorization_costs_one_round_trip_to_look_and_one_to_store() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.code_application();
+    let browser = server.browser();
+    let look = || {
+        browser.get(&app.authorization().path()).assert_status(303);
+    };
+    assert_eq!(cost_of(&server, look), Cost { d1: 1, ..NOTHING });
+    browser.log_in("alice");
+    let page = browser.get(&app.authorization().path());
+    let ask = || {
+        browser.get(&app.authorization().path()).assert_status(200);
+    };
+    assert_eq!(cost_of(&server, ask), Cost { d1: 1, ..NOTHING });
+    let allow = || {
+        Landing::of(&browser.submit_once(&page, &[("decision", "allow")])).get("code");
+    };
+    // The grant, the event, and the code.
+    assert_eq!(cost_of(&server, allow), Cost { d1: 2, rows_written: 3, ..NOTHING });
+    let remembered = || {
+        Landing::of(&browser.get(&app.authorization().path())).get("code");
+    };
+    for _ in 0..3 {
+        assert_eq!(cost_of(&server, remembered), Cost { d1: 2, rows_written: 1, ..NOTHING });
+    }
+    // Once a minute it is noted that the session is in use; the codes of before have expired, and are cleared away.
+    server.advance(60);
+    assert_eq!(cost_of(&server, remembered), Cost { d1: 2, rows_written: 2 + 4, ..NOTHING });
+}
+
+#[test]
+fn an_exchange_of_a_code_costs_two_round_trips_and_one_write_of_kv_after_the_answer() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.code_application();
+    let browser = server.browser();
+    browser.log_in("alice");
+    let code = browser.code(&app.authorization());
+    app.exchange(&browser.code(&app.authorization())).tokens();
+    server.kv.delays_late_writes.set(true);
+    let exchange = || {
+        app.exchange(&code).tokens();
+    };
+    // The code, the family, the user's last login and the event.
+    assert_eq!(cost_of(&server, exchange), Cost { d1: 2, rows_written: 4, ..NOTHING });
+    assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
+    let replay = || {
+        app.exchange(&code).assert_error(400, "invalid_grant");
+    };
+    // The family and the event; the mark, before the answer.
+    let expected = Cost { d1: 2, rows_written: 2, kv_writes: 1, log_lines: 1, ..NOTHING };
+    assert_eq!(cost_of(&server, replay), expected);
+    // Whoever goes on with it makes no more writes of it.
+    assert_eq!(cost_of(&server, replay), Cost { d1: 2, log_lines: 1, ..NOTHING });
+    // What is no code of ours is not even looked for.
+    let tampered = || {
+        app.exchange(&format!("{}A", &code[..code.len() - 1])).assert_error(400, "invalid_grant");
+    };
+    assert_eq!(cost_of(&server, tampered), Cost { log_lines: 1, ..NOTHING });
+}
+
+#[test]
+fn a_token_by_the_authorization_endpoint_costs_two_round_trips_and_one_write_of_kv_after_the_answer() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.application().public().grants(&["implicit"]).redirect_uri(CALLBACK).create();
+    let browser = server.browser();
+    browser.log_in("alice");
+    let request = AuthorizationRequest::for_token(&app.client_id);
+    browser.authorize(&request);
+    server.kv.delays_late_writes.set(true);
+    let issue = || {
+        Landing::of(&browser.get(&request.path())).get("access_token");
+    };
+    // The family, the user's last login and the event.
+    assert_eq!(cost_of(&server, issue), Cost { d1: 2, rows_written: 3, ..NOTHING });
+    assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
 }
