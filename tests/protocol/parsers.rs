@@ -11,12 +11,17 @@ use postern::model::fields::Fields;
 use postern::model::id::{FamilyId, UserId};
 use postern::model::limit::Limit;
 use postern::model::scope::Scope;
+use postern::model::session::SessionToken;
 use postern::model::user::NewUser;
 use postern::model::username::{self, Username};
+use postern::pages::consent::Decision;
+use postern::pages::next::Next;
 use postern::protocol::authorization::{self, Credentials};
-use postern::protocol::params::{Params, decode, decode_segment};
+use postern::protocol::params::{Params, decode, decode_segment, encode};
+use postern::protocol::pkce::CodeChallenge;
 use postern::protocol::uri::{
     Issuer, RedirectSchemes, check_origin, check_redirect_uri, check_webhook, host_without_port, is_loopback,
+    is_same_redirect, policy_sources, shown_target,
 };
 use postern::settings::{Settings, Variable};
 use postern::tokens::record::TokenRecord;
@@ -24,7 +29,10 @@ use postern::tokens::token::{AccessToken, RefreshToken};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use crate::support::{MASTER_KEY, TestServer, percent_encode};
+use crate::support::{
+    CALLBACK, MASTER_KEY, PASSWORD, TestResponse, TestServer, bytes_request, form_of, form_request,
+    percent_encode,
+};
 
 /// Any text, with what parsers stumble over more often than chance would have it.
 fn text() -> impl Strategy<Value = String> {
@@ -160,6 +168,181 @@ proptest! {
         let encoded = form.iter().map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)));
         let parsed = Params::parse(encoded.collect::<Vec<_>>().join("&").as_bytes()).unwrap();
         prop_assert_eq!(parsed.into_pairs(), pairs);
+    }
+
+    #[test]
+    fn what_is_good_of_a_malformed_form(body in prop::collection::vec(any::<u8>(), 0..200), values in prop::collection::vec(text(), 1..5), twice in any::<prop::sample::Index>(), spoilt in prop::sample::select(vec!["x=%", "%zz=1", "y=%ff", "%00", "z=%c3"])) {
+        let (lenient, fault) = Params::parse_leniently(&body);
+        match Params::parse(&body) {
+            Ok(strict) => prop_assert_eq!((lenient, fault), (strict, None)),
+            Err(strict) => prop_assert_eq!(fault, Some(strict)),
+        }
+        // What stands once and can be read is good, whatever else there is.
+        let values: Vec<String> = values.into_iter().map(|value| value.replace('\0', "")).collect();
+        let pairs: Vec<(String, &str)> = values.iter().enumerate().map(|(n, value)| (format!("p{n}"), &**value)).collect();
+        let twice = format!("p{}", twice.index(values.len()));
+        let (lenient, fault) = Params::parse_leniently(format!("{}&{twice}=x&{spoilt}", encode(&pairs)).as_bytes());
+        prop_assert!(fault.is_some());
+        for (name, value) in &pairs {
+            let expected = Some(*value).filter(|value| *name != twice && !value.is_empty());
+            prop_assert_eq!(lenient.optional(name), expected);
+        }
+        prop_assert_eq!(lenient.into_pairs().len(), values.len() - 1);
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_as_it_was(pairs in prop::collection::btree_map(text(), text(), 0..8)) {
+        let pairs: Vec<(String, String)> = pairs.into_iter().filter(|(name, value)| !format!("{name}{value}").contains('\0')).collect();
+        let encoded = encode(&pairs);
+        prop_assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%&=".contains(&byte)), "{}", encoded);
+        prop_assert_eq!(Params::parse(encoded.as_bytes()).unwrap().into_pairs(), pairs.clone());
+        // As a URI, too, where `+` is no space.
+        for ((name, value), pair) in pairs.iter().zip(encoded.split('&')) {
+            let (encoded_name, encoded_value) = pair.split_once('=').unwrap();
+            prop_assert_eq!(&decode_segment(encoded_name).unwrap(), name);
+            prop_assert_eq!(&decode_segment(encoded_value).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn redirect_uris(one in text(), other in text(), port in any::<u32>(), path in text()) {
+        for (registered, asked) in [
+            (one.clone(), other.clone()),
+            (format!("http://127.0.0.1{one}"), format!("http://127.0.0.1{other}")),
+            (format!("http://127.0.0.1{path}"), format!("http://127.0.0.1:{port}{path}")),
+            (format!("http://[::1]:{port}/{path}"), format!("http://[::1]{one}/{path}")),
+            (format!("https://{one}/{path}"), format!("https://{one}:{port}/{path}")),
+        ] {
+            let is_same = is_same_redirect(&registered, &asked);
+            prop_assert_eq!(is_same, is_same_redirect(&asked, &registered));
+            let _ = (policy_sources(&asked), shown_target(&asked));
+            if is_same && registered != asked && check_redirect_uri(&registered, &RedirectSchemes::default()).is_ok() {
+                // As somebody else reads them.
+                let (a, b): (http::Uri, http::Uri) = (registered.parse().unwrap(), asked.parse().unwrap());
+                prop_assert_eq!((a.scheme_str(), b.scheme_str()), (Some("http"), Some("http")));
+                prop_assert_eq!(a.host(), b.host());
+                prop_assert!(is_loopback(b.host().unwrap()) && b.host() != Some("localhost"));
+                prop_assert!(!asked.contains('@') || b.authority().is_some_and(|authority| !authority.as_str().contains('@')));
+                prop_assert_eq!(a.path_and_query(), b.path_and_query());
+            }
+            if let Some(sources) = policy_sources(&asked) {
+                let hosts = sources.replace(":* ", " ");
+                prop_assert!(!hosts.contains([';', ',', '\'', '*']), "{}", sources);
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_login_leads(text in text(), rest in text()) {
+        for asked in [text.clone(), format!("/{text}"), format!("/{text}//{rest}"), format!("//{text}/{rest}"), format!("/\\{rest}")] {
+            let next = Next::read(Some(&asked));
+            prop_assert!(next.path() == asked || next.path() == "/account/");
+            prop_assert!(next.path().starts_with('/') && !next.path().starts_with("//"));
+            let url = format!("https://id.example{}", next.path());
+            if let Ok(uri) = url.parse::<http::Uri>() {
+                prop_assert_eq!(uri.authority().unwrap().as_str(), "id.example");
+            }
+            prop_assert!(http::HeaderValue::from_str(&url).is_ok() && !url.contains(['\\', '#', ' ']));
+        }
+    }
+
+    #[test]
+    fn code_challenges(text in text(), challenge in "[A-Za-z0-9._~-]{40,130}", method in prop::sample::select(vec![None, Some("S256"), Some("plain"), Some("s256"), Some("")]), allow_plain in any::<bool>()) {
+        let _ = CodeChallenge::read(Some(&text), Some(&text), allow_plain);
+        let _ = CodeChallenge::read(None, Some(&text), allow_plain);
+        for challenge in [&text, &challenge] {
+            let Ok(read) = CodeChallenge::read(Some(challenge), method, allow_plain) else { continue };
+            let read = read.unwrap();
+            prop_assert!((43..=128).contains(&challenge.len()) && challenge.is_ascii());
+            let is_plain = method != Some("S256");
+            prop_assert!(allow_plain || !is_plain);
+            prop_assert_eq!(read.is_of(challenge), is_plain);
+            prop_assert!(!read.is_of(&text) || &text == challenge);
+        }
+        // What is made of a verifier fits it, and nothing else.
+        if (43..=128).contains(&challenge.len()) {
+            let made = base64url(&postern::crypto::sha256(challenge.as_bytes()));
+            let read = CodeChallenge::read(Some(&made), Some("S256"), allow_plain).unwrap().unwrap();
+            let longer = format!("{challenge}A");
+            prop_assert!(read.is_of(&challenge) && !read.is_of(&longer) && !read.is_of(&made));
+        }
+    }
+
+    #[test]
+    fn decisions(pairs in prop::collection::btree_map(prop_oneof![Just("decision".to_owned()), "scope [a-z]{0,4}", text()], prop_oneof![Just("allow".to_owned()), text()], 0..6)) {
+        let pairs: Vec<(String, String)> = pairs.into_iter().filter(|(name, value)| !format!("{name}{value}").contains('\0')).collect();
+        let params = Params::parse(encode(&pairs).as_bytes()).unwrap();
+        match Decision::read(&params) {
+            Decision::Allow(scope) => {
+                prop_assert_eq!(params.optional("decision"), Some("allow"));
+                let has = |token: &str| params.contains(&format!("scope {token}"));
+                prop_assert!(scope.iter().all(has));
+            }
+            Decision::Deny => prop_assert_ne!(params.optional("decision"), Some("allow")),
+        }
+    }
+
+    #[test]
+    fn cookies(garbage in prop::collection::vec(any::<u8>(), 0..60), pieces in prop::collection::vec(text(), 0..3)) {
+        pieces.iter().for_each(|piece| drop(SessionToken::parse(piece)));
+        SITE.with(|site| {
+            let silent = format!("/o/authorize/?response_type=none&prompt=none&client_id={}", site.client_ids[0]);
+            let odd: Vec<u8> = pieces.join(";").into_bytes();
+            // Whatever stands beside our cookies, they are found; without them, nobody is there.
+            let is_ours = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("postern_");
+            for other in [garbage, odd].into_iter().filter(|other| !is_ours(other)) {
+                for (cookies, error) in [
+                    ([&other[..], b";", site.cookies.as_bytes()].concat(), "consent_required"),
+                    ([site.cookies.as_bytes(), b"; ", &other[..]].concat(), "consent_required"),
+                    (other.clone(), "login_required"),
+                ] {
+                    let Ok(cookies) = http::HeaderValue::from_bytes(&cookies) else { continue };
+                    let mut request = bytes_request(http::Method::GET, &silent, &[], b"");
+                    request.headers_mut().insert("cookie", cookies);
+                    let response = site.server.send(request);
+                    let location = response.header("location").unwrap_or_default().to_owned();
+                    assert!(location.contains(error), "{other:?}: {location}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn authorization_requests(
+        pairs in prop::collection::vec((parameter(), value()), 0..10),
+        is_whole in any::<bool>(),
+        garbage in prop_oneof![3 => Just(String::new()), 1 => text()],
+        how in 0..4,
+        is_logged_in in any::<bool>(),
+    ) {
+        SITE.with(|site| {
+            let mut query = String::new();
+            if is_whole {
+                query.push_str("response_type=code&client_id={client_id}&redirect_uri={redirect_uri}&");
+            }
+            for (name, value) in &pairs {
+                query.push_str(&format!("{name}={value}&"));
+            }
+            query.push_str(&percent_encode(&garbage).replace("%25", "%"));
+            let (client_id, redirect_uri) = (pairs.len() % site.client_ids.len(), garbage.len() % REDIRECT_URIS.len());
+            let query = query
+                .replace("{client_id}", &site.client_ids[client_id])
+                .replace("{redirect_uri}", &percent_encode(REDIRECT_URIS[redirect_uri]));
+            let cookies = if is_logged_in { site.cookies.as_str() } else { "" };
+            let path = format!("/o/authorize/?{query}");
+            let form = [("cookie", cookies), ("content-type", "application/x-www-form-urlencoded")];
+            let request = match how {
+                0 => bytes_request(http::Method::HEAD, &path, &[("cookie", cookies)], b""),
+                1 => bytes_request(http::Method::POST, "/o/authorize/", &form, query.as_bytes()),
+                2 => {
+                    let consent = [("csrf_token", site.csrf_token.as_str()), ("authorization_request", &query)];
+                    let more = [("decision", "allow"), ("scope read", "on")];
+                    form_request("/o/authorize/", &[("cookie", cookies)], &[consent, more].concat())
+                }
+                _ => bytes_request(http::Method::GET, &path, &[("cookie", cookies)], b""),
+            };
+            assert_leads_home(&site.server.send(request), &query);
+        });
     }
 
     #[test]
@@ -338,4 +521,138 @@ fn a_token_and_its_record() -> (String, String) {
     let token = server.public_application().log_in("alice").access_token;
     let entry = server.kv.entries().into_iter().find(|(key, _)| key.starts_with("t:")).unwrap().1;
     (token, entry.value)
+}
+
+/// A server that knows some applications, and a browser in which somebody is logged in.
+struct Site {
+    server: TestServer,
+    client_ids: Vec<String>,
+    cookies: String,
+    csrf_token: String,
+}
+
+const REDIRECT_URIS: [&str; 5] = [
+    CALLBACK,
+    "https://app.example/cb?own=1",
+    "http://127.0.0.1/cb",
+    "com.example.app:/cb",
+    "https://evil.example/cb",
+];
+
+thread_local! {
+    static SITE: Site = Site::new();
+}
+
+impl Site {
+    fn new() -> Self {
+        let server = TestServer::new();
+        server.user("alice");
+        let grants = ["authorization_code", "implicit"];
+        let all = || server.application().public().grants(&grants).redirect_uris(&REDIRECT_URIS[..4]);
+        let client_ids = vec![
+            all().redirect_uri(CALLBACK).create().client_id,
+            all().create().client_id,
+            all()
+                .set("skip_authorization", Value::Bool(true))
+                .set("allow_plain_pkce", Value::Bool(true))
+                .create()
+                .client_id,
+            server.application().redirect_uri(CALLBACK).create().client_id,
+            server.application().grants(&["password"]).redirect_uri(CALLBACK).create().client_id,
+        ];
+        let browser = server.browser();
+        let page = browser.get("/accounts/login/");
+        browser.submit_once(&page, &[("username", "alice"), ("password", PASSWORD)]).assert_status(303);
+        let (_, fields) = form_of(&browser.get("/accounts/logout/").text());
+        let csrf_token = fields.into_iter().find(|(name, _)| name == "csrf_token").unwrap().1;
+        let cookies = browser.cookies();
+        Self { server, client_ids, cookies, csrf_token }
+    }
+}
+
+fn parameter() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "state",
+        "scope",
+        "prompt",
+        "max_age",
+        "login_hint",
+        "approval_prompt",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "request",
+        "request_uri",
+        "authorization_request",
+        "decision",
+    ]);
+    prop_oneof![12 => known.prop_map(str::to_owned), 1 => text().prop_map(|text| percent_encode(&text))]
+}
+
+/// A value as it stands in a query, `{client_id}` and `{redirect_uri}` for good ones.
+fn value() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "{client_id}",
+        "{redirect_uri}",
+        "code",
+        "token",
+        "none",
+        "query",
+        "fragment",
+        "form_post",
+        "read",
+        "read%20write",
+        "login",
+        "consent",
+        "create",
+        "0",
+        "100",
+        "auto",
+        "force",
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "S256",
+        "plain",
+        "https%3A%2F%2Fevil.example%2F",
+        "%2F%2Fevil.example",
+        "http%3A%2F%2F127.0.0.1%3A4000%2Fcb",
+        "%",
+        "%ff",
+        "",
+    ]);
+    prop_oneof![8 => known.prop_map(str::to_owned), 1 => text().prop_map(|text| percent_encode(&text))]
+}
+
+/// Whatever was asked: it is no failure, and leads to a page of ours, or to where an application has registered.
+fn assert_leads_home(response: &TestResponse, query: &str) {
+    assert!([200, 303, 400, 403].contains(&response.status()), "{}: {query}", response.status());
+    let is_registered = |uri: &str| {
+        let rest = uri
+            .strip_prefix("http://127.0.0.1:4000/cb")
+            .or_else(|| REDIRECT_URIS[..4].iter().rev().find_map(|known| uri.strip_prefix(known)));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '&', '#']))
+    };
+    match response.header("location") {
+        Some(location) => {
+            assert_eq!(response.status(), 303);
+            let is_here = location.strip_prefix("http://localhost:8787/").is_some_and(|path| {
+                ["o/authorize/?", "accounts/login/?", "accounts/signup/?"]
+                    .iter()
+                    .any(|page| path.starts_with(page))
+            });
+            assert!(is_here || is_registered(location), "{location}: {query}");
+        }
+        None => assert_ne!(response.status(), 303),
+    }
+    let page = response.text();
+    if response.status() == 200 && page.contains("<form ") {
+        let (action, _) = form_of(&page);
+        assert!(
+            action == "http://localhost:8787/o/authorize/" || is_registered(&action),
+            "{action}: {query}"
+        );
+    }
 }
