@@ -19,8 +19,8 @@ pub struct Memory {
     pub verdicts: Bounded<TokenMac, Verdict>,
     /// What this isolate itself has ended: KV may not show it yet.
     marks: Bounded<Mark, i64>,
-    /// Those of them that KV has been seen to store.
-    pub stored_marks: Bounded<Mark, i64>,
+    /// What KV has been told of them.
+    puts: Bounded<Mark, Put>,
     /// What refreshes here have replaced: apart, so that refreshing cannot crowd out what was ended.
     replaced: Bounded<Mark, i64>,
     /// How many marks this isolate has made.
@@ -46,6 +46,17 @@ pub struct OverLimit {
     pub expires_at: Timestamp,
 }
 
+/// How far KV is with a mark.
+#[derive(Clone, Copy)]
+enum Put {
+    Stored(i64),
+    /// So many puts are under way. If there were ever two at once, nobody knows which of them KV holds in the end.
+    UnderWay {
+        puts: u32,
+        were_several: bool,
+    },
+}
+
 /// What was found of a token.
 #[derive(Clone)]
 pub enum Verdict {
@@ -69,7 +80,7 @@ impl Default for Memory {
         Self {
             verdicts: Bounded::new(10_000),
             marks: Bounded::new(10_000),
-            stored_marks: Bounded::new(10_000),
+            puts: Bounded::new(10_000),
             replaced: Bounded::new(10_000),
             marked: 0,
             over_limit: Bounded::new(10_000),
@@ -90,6 +101,32 @@ impl Memory {
             Mark::Replaced(_) => self.replaced.insert(mark, value),
             _ => self.marks.insert(mark, value),
         }
+    }
+
+    /// True if KV has been seen to store this, and nobody here has put anything else since.
+    pub fn is_stored(&self, mark: &Mark, value: i64) -> bool {
+        matches!(self.puts.get(mark), Some(Put::Stored(stored)) if *stored == value)
+    }
+
+    /// A put of a mark is under way.
+    pub fn begin_put(&mut self, mark: Mark) {
+        let before = match self.puts.get(&mark) {
+            Some(Put::UnderWay { puts, .. }) => *puts,
+            _ => 0,
+        };
+        self.puts.insert(mark, Put::UnderWay { puts: before + 1, were_several: before > 0 });
+    }
+
+    /// It has been answered; none: not stored, as far as anybody knows.
+    pub fn end_put(&mut self, mark: Mark, stored: Option<i64>) {
+        let put = match (self.puts.get(&mark), stored) {
+            (Some(Put::UnderWay { puts: 1, were_several: false }), Some(value)) => Put::Stored(value),
+            (Some(Put::UnderWay { puts, .. }), _) => {
+                Put::UnderWay { puts: puts.saturating_sub(1), were_several: true }
+            }
+            _ => return,
+        };
+        self.puts.insert(mark, put);
     }
 
     /// How often this isolate has marked anything: as long as it stays the same, so do its marks.
@@ -221,6 +258,32 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_stored_if_nothing_else_was_put_at_the_same_time() {
+        let mut memory = Memory::default();
+        let mark = Mark::Family(FamilyId::from_bytes(&[0; 16]).unwrap());
+        assert!(!memory.is_stored(&mark, 1));
+        memory.begin_put(mark);
+        assert!(!memory.is_stored(&mark, 1));
+        memory.end_put(mark, Some(1));
+        assert!(memory.is_stored(&mark, 1) && !memory.is_stored(&mark, 2));
+        // Two at once, and a third before both have been answered.
+        memory.begin_put(mark);
+        memory.begin_put(mark);
+        memory.end_put(mark, Some(2));
+        memory.begin_put(mark);
+        for value in [3, 4] {
+            memory.end_put(mark, Some(value));
+            assert!(![1, 2, 3, 4].iter().any(|value| memory.is_stored(&mark, *value)));
+        }
+        memory.begin_put(mark);
+        memory.end_put(mark, None);
+        assert!(!memory.is_stored(&mark, 5));
+        memory.begin_put(mark);
+        memory.end_put(mark, Some(5));
+        assert!(memory.is_stored(&mark, 5));
+    }
+
+    #[test]
     fn an_isolate_remembers_at_most_ten_thousand_of_each() {
         let mut memory = Memory::default();
         let keys = KeyRing::parse(&"A".repeat(43)).unwrap();
@@ -230,14 +293,15 @@ mod tests {
             memory.verdicts.insert(keys.first().mac("", text.as_bytes()), Verdict::Refused("a test"));
             memory.mark(family, 1);
             memory.mark(Mark::Replaced(TokenDigest::of(&text)), 1);
-            memory.stored_marks.insert(family, 1);
+            memory.begin_put(family);
+            memory.end_put(family, Some(1));
             let over_limit = OverLimit { believed_until: Timestamp(0), expires_at: Timestamp(0) };
             memory.over_limit.insert(text.clone(), over_limit);
             memory.remember_origin(&text, true, Timestamp(0));
         }
         let kept = [
             memory.marks.len(),
-            memory.stored_marks.len(),
+            memory.puts.len(),
             memory.replaced.len(),
             memory.over_limit.len(),
             memory.origins.len(),

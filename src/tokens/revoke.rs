@@ -131,12 +131,14 @@ pub fn mark_lifetime(app: &App) -> Lifetime {
 /// of a dead token could make it write without end.
 async fn mark(about: Mark, value: i64, app: &App) -> Result<(), RevocationFailed> {
     app.memory.borrow_mut().mark(about, value);
-    let is_stored = app.memory.borrow().stored_marks.get(&about) == Some(&value);
-    if !is_stored {
-        app.hot.put(&about.to_string(), &value.to_string(), mark_lifetime(app)).await?;
-        app.memory.borrow_mut().stored_marks.insert(about, value);
+    let is_stored = app.memory.borrow().is_stored(&about, value);
+    if is_stored {
+        return Ok(());
     }
-    Ok(())
+    app.memory.borrow_mut().begin_put(about);
+    let stored = app.hot.put(&about.to_string(), &value.to_string(), mark_lifetime(app)).await;
+    app.memory.borrow_mut().end_put(about, stored.is_ok().then_some(value));
+    Ok(stored?)
 }
 
 /// The value of a mark that says by being there what it says.

@@ -13,7 +13,7 @@ use postern::router;
 use serde_json::Value;
 
 use crate::support::sqlite::take_turns;
-use crate::support::{TestResponse, TestServer, hot, request};
+use crate::support::{PASSWORD, TestResponse, TestServer, admin_request, hot, request};
 
 /// KV that has read, and takes its time to say so.
 struct SlowRead {
@@ -98,5 +98,75 @@ fn a_session_that_was_cleared_away_is_marked_when_it_is_revoked() {
     assert_eq!(server.db.number("SELECT count(*) FROM families"), 0);
     server.another_isolate().validate(&token).assert_status(200);
     app.revoke(&token).assert_status(200);
+    server.another_isolate().validate(&token).assert_bearer_error(401, "invalid_token");
+}
+
+/// KV that stores the later of two marks first, and says of it last that it is stored.
+struct Crossing {
+    kv: hot::Shared,
+    later_is_stored: Cell<bool>,
+    earlier_is_answered: Cell<bool>,
+}
+
+impl Crossing {
+    async fn until(is_so: &Cell<bool>) {
+        while !is_so.get() {
+            take_turns().await;
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl HotTokens for Crossing {
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, HotError> {
+        self.kv.get_many(keys).await
+    }
+
+    async fn put(&self, key: &str, value: &str, lifetime: Lifetime) -> Result<(), HotError> {
+        if value == "1" {
+            Self::until(&self.later_is_stored).await;
+            self.kv.put(key, value, lifetime).await?;
+            self.earlier_is_answered.set(true);
+            return Ok(());
+        }
+        self.kv.put(key, value, lifetime).await?;
+        self.later_is_stored.set(true);
+        Self::until(&self.earlier_is_answered).await;
+        Ok(())
+    }
+
+    fn put_later(&self, key: &str, value: &str, lifetime: Lifetime) {
+        self.kv.put_later(key, value, lifetime);
+    }
+}
+
+#[test]
+fn of_two_log_outs_at_one_isolate_the_later_stays_in_kv() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.public_application();
+    let kv = hot::Shared(server.kv.clone());
+    let crossing = Crossing { kv, later_is_stored: Cell::new(false), earlier_is_answered: Cell::new(false) };
+    let isolate = server.another_isolate_over(Box::new(crossing));
+    let log_out = admin_request("POST", "users/alice/logout", Value::Null);
+    let form = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
+    let log_in = app.request("/o/token/", &form);
+    let in_between = async {
+        while server.db.number("SELECT token_epoch FROM users") == 0 {
+            take_turns().await;
+        }
+        TestResponse(router::handle(&log_in, &server.app).await).tokens().access_token
+    };
+    let later = async {
+        // So that the login comes in between.
+        while server.db.number("SELECT count(*) FROM families") == 0 {
+            take_turns().await;
+        }
+        TestResponse(router::handle(&log_out, &isolate.app).await).assert_status(204);
+    };
+    let earlier = async {
+        TestResponse(router::handle(&log_out, &isolate.app).await).assert_status(204);
+    };
+    let ((), ((), token)) = block_on(join(earlier, join(later, in_between)));
     server.another_isolate().validate(&token).assert_bearer_error(401, "invalid_token");
 }
