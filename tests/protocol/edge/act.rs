@@ -1,12 +1,13 @@
-//! What is asked of an isolate. A code or a nonce that is good once adds its act here, and is looked up among what was
+//! What is asked of an isolate. A nonce that is good once adds its act here, and is looked up among what was
 //! [honoured](super::world::World::honoured) before.
 
 use http::Method;
 use postern::call::Request;
 use serde_json::{Value, json};
 
+use super::known::Code;
 use super::world::World;
-use crate::support::{PASSWORD, admin_request, form_request, request};
+use crate::support::{CALLBACK, PASSWORD, VERIFIER, admin_request, form_request, request};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -51,11 +52,23 @@ pub enum Act {
         number: usize,
     },
     Clear,
+    /// By a browser in which the user is logged in.
+    Authorize {
+        application: usize,
+        user: usize,
+    },
+    /// By the client that asked for the code, or by a thief who has only seen it.
+    Exchange {
+        code: usize,
+        is_thief: bool,
+    },
 }
 
 /// The application that is public, and the one that is confidential.
 pub const PUBLIC: usize = 0;
 pub const CONFIDENTIAL: usize = 1;
+
+const THIEFS_VERIFIER: &str = "a-thief-can-only-guess-what-the-verifier-was";
 
 impl Act {
     /// It ends tokens, if it is carried out.
@@ -134,6 +147,17 @@ impl World<'_> {
                 form_request("/sign_up/", &[], &[("username", &name(number)), ("password", PASSWORD)])
             }
             Act::Clear => admin_request("POST", "cleartokens", Value::Null),
+            Act::Authorize { application, user } => {
+                let path = self.applications[application].client.authorization().path();
+                request(Method::GET, &path, &[("cookie", &self.sessions[&user])], "")
+            }
+            Act::Exchange { code, is_thief } => {
+                let Code { application, text, .. } = &self.codes[code];
+                let client = &self.applications[*application].client;
+                let verifier = if is_thief { THIEFS_VERIFIER } else { VERIFIER };
+                let form = [("grant_type", "authorization_code"), ("code", text), ("redirect_uri", CALLBACK)];
+                client.request("/o/token/", &[&form[..], &[("code_verifier", verifier)]].concat())
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use super::world::{Done, Round, World};
 impl World<'_> {
     /// From when an end is sent, what it covers may have ended; what failed may be carried out later, too.
     pub fn note_sent_ends(&mut self, round: &Round) {
+        self.note_sent_ends_of_sessions(round);
         for done in round.acts.iter().filter(|done| done.act.is_end()) {
             for family in 0..self.families.len() {
                 if self.covers(done.act, family) && self.families[family].ended_at.is_none() {
@@ -41,8 +42,10 @@ impl World<'_> {
                 _ => panic!("{}", done.text()),
             }
         }
+        self.note_logged_out(round);
         for family in known..self.families.len() {
             self.note_overtaken(family, round);
+            self.note_replayed_at_once(family, round);
         }
     }
 

@@ -41,26 +41,19 @@ impl World<'_> {
                     self.seen.note(Case::OldSecret);
                 }
                 Act::SignUp { number } => self.note_sign_up(number, done, round),
+                Act::Authorize { application, user } => self.note_authorized(application, user, done, round),
+                Act::Exchange { code, is_thief: false } => self.note_exchanged(code, done, round),
+                Act::Exchange { code, is_thief: true } => self.note_stolen(code, done, round),
                 _ => {}
             }
         }
     }
 
-    fn note_login(&mut self, application: usize, user: Option<usize>, done: &Done, round: &Round) {
+    pub fn note_login(&mut self, application: usize, user: Option<usize>, done: &Done, round: &Round) {
         match done.status() {
             200 => {
                 self.check_not_disabled(application, done, round);
-                let tokens = done.response.as_ref().expect("an answer").tokens();
-                let family = Family {
-                    application,
-                    user,
-                    links: Vec::new(),
-                    ended_at: None,
-                    may_have_ended: false,
-                    is_over: false,
-                };
-                self.families.push(family);
-                self.note_pair(self.families.len() - 1, tokens, round.start, round);
+                self.note_family(application, user, done, round);
             }
             400 => {
                 // A log-out in the middle of a login.
@@ -74,7 +67,29 @@ impl World<'_> {
         }
     }
 
-    fn check_not_disabled(&self, application: usize, done: &Done, round: &Round) {
+    /// The tokens of a new family.
+    pub fn note_family(
+        &mut self,
+        application: usize,
+        user: Option<usize>,
+        done: &Done,
+        round: &Round,
+    ) -> Tokens {
+        let tokens = done.response.as_ref().expect("an answer").tokens();
+        let family = Family {
+            application,
+            user,
+            links: Vec::new(),
+            ended_at: None,
+            may_have_ended: false,
+            is_over: false,
+        };
+        self.families.push(family);
+        self.note_pair(self.families.len() - 1, tokens.clone(), round.start, round);
+        tokens
+    }
+
+    pub fn check_not_disabled(&self, application: usize, done: &Done, round: &Round) {
         let is_disabled = self.is_disabled(application, round);
         self.seen.check(Property::AsTold, !is_disabled, || {
             format!("the application is disabled: {}", done.text())
@@ -82,7 +97,7 @@ impl World<'_> {
     }
 
     /// Who may not, or a failure.
-    fn check_refused_client(&self, application: usize, done: &Done, round: &Round) {
+    pub fn check_refused_client(&self, application: usize, done: &Done, round: &Round) {
         match done.status() {
             401 => {
                 let may_refuse = self.may_refuse_client(application, round);

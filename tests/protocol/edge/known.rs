@@ -53,6 +53,23 @@ pub struct Token {
     pub is_dead: bool,
 }
 
+/// An authorization code that was answered.
+pub struct Code {
+    pub text: String,
+    pub application: usize,
+    pub user: usize,
+    /// It is good before the first, and not from the second on.
+    pub expires: (i64, i64),
+    /// How often its client has presented it.
+    pub presented: u32,
+    /// What it has bought.
+    pub family: Option<usize>,
+    /// A log-out everywhere was answered 2xx since.
+    pub has_ended: bool,
+    /// One was sent.
+    pub may_have_ended: bool,
+}
+
 /// The settings of a schedule, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {

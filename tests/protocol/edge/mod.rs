@@ -4,6 +4,7 @@
 //! A failing seed is named: `EDGE_SEED=… cargo test --test protocol edge` plays it alone. `EDGE_SEEDS=200000` plays more.
 
 mod act;
+mod codes;
 mod ended;
 mod found;
 mod issued;
@@ -17,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use seen::Seen;
 
-use crate::support::TestServer;
+use crate::support::{CALLBACK, TestServer};
 
 /// How many schedules are played if nobody says otherwise.
 const SEEDS: u64 = 12_000;
@@ -53,7 +54,10 @@ fn play_share(share: u64) {
     let seen = Seen::new(only.is_some());
     let origin = TestServer::new();
     schedule::USERS.iter().for_each(|user| origin.user(user));
-    let applications = [origin.public_application(), origin.confidential_application()];
+    let public = origin.application().public().grants(&["password", "refresh_token", "authorization_code"]);
+    let confidential = ["client_credentials", "password", "refresh_token", "authorization_code"];
+    let applications = [public, origin.application().grants(&confidential)]
+        .map(|builder| builder.redirect_uri(CALLBACK).set("skip_authorization", true.into()).create());
     let start = origin.now();
     let play = |seed| {
         origin.advance(start - origin.now());

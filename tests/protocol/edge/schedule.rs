@@ -13,6 +13,8 @@ pub const USERS: [&str; 2] = ["alice", "bob"];
 const PLACES: usize = 3;
 const ISOLATES: usize = 5;
 const STEPS: usize = 14;
+/// How long a code is good, in seconds.
+pub const CODE_LIFETIME: i64 = 60;
 
 /// What goes wrong in a schedule: nothing, one kind often or rarely, or all of them.
 const FAULTS: [Faults; 8] = [
@@ -66,6 +68,8 @@ pub fn play(seed: u64, origin: &TestServer, clients: &[TestClient; 2], seen: &Se
         }),
         users: USERS.map(str::to_owned).into(),
         families: Vec::new(),
+        codes: Vec::new(),
+        sessions: HashMap::new(),
         tokens: Vec::new(),
         honoured: HashMap::new(),
         doubts: Vec::new(),
@@ -92,7 +96,7 @@ pub fn play(seed: u64, origin: &TestServer, clients: &[TestClient; 2], seen: &Se
 impl World<'_> {
     fn step(&mut self) {
         let dice = &self.edge.clone().dice;
-        match dice.below(28) {
+        match dice.below(30) {
             0..5 => self.edge.advance(dice.seconds(SHOWN_AFTER)),
             5 => self.edge.advance(dice.seconds(400)),
             6 => self.replace(self.any_isolate()),
@@ -109,6 +113,7 @@ impl World<'_> {
             16 => self.repeat_what_failed(),
             17 => self.present_an_old_one(),
             18 => self.log_out_twice(),
+            19 | 20 => self.authorize(),
             _ => {
                 let act = self.any_act();
                 let round = self.perform(&[(self.any_isolate(), act)]);
@@ -139,7 +144,7 @@ impl World<'_> {
         let family = self.tokens[token].family;
         let refreshes = self.families[family].links[0].refresh.is_some();
         let last = self.families[family].last();
-        match dice.below(35) {
+        match dice.below(37) {
             0..3 => Act::LogIn { application: dice.index(2), user: dice.index(self.users.len()) },
             3 => Act::ClientCredentials,
             4..13 if refreshes => Act::Refresh { family, link: last },
@@ -158,7 +163,12 @@ impl World<'_> {
             24 => Act::SignUp { number: dice.index(self.names + 1) },
             25 => Act::Clear,
             26 | 27 => Act::Introspect { token },
-            28..31 => Act::Validate { token, fresh: true },
+            28..30 if !self.codes.is_empty() => {
+                let from = self.codes.len().saturating_sub(3);
+                let code = from + dice.index(self.codes.len() - from);
+                Act::Exchange { code, is_thief: dice.below(4) == 0 }
+            }
+            30..33 => Act::Validate { token, fresh: true },
             _ => Act::Validate { token, fresh: false },
         }
     }
@@ -169,6 +179,10 @@ impl World<'_> {
             Act::ClientCredentials | Act::LogIn { .. } => self.tokens.len() - 1,
             Act::Refresh { family, .. } => self.families[family].links[self.families[family].last()].access,
             Act::Revoke { family, link, .. } => self.families[family].links[link].access,
+            Act::Exchange { code, .. } => match self.codes[code].family {
+                Some(family) => self.families[family].links[self.families[family].last()].access,
+                None => return,
+            },
             Act::EndUser { .. } | Act::Enable { .. } => self.any_token(),
             _ => return,
         };
@@ -191,6 +205,39 @@ impl World<'_> {
         if self.tokens.len() > before {
             self.perform(&[(self.any_isolate(), Act::Validate { token: before, fresh: false })]);
         }
+    }
+
+    /// A code is asked for, and exchanged; or used twice, elsewhere, at once, or by whoever has seen it.
+    fn authorize(&mut self) {
+        let dice = &self.edge.clone().dice;
+        let (application, user) = (dice.index(2), dice.index(self.users.len()));
+        let code = self.codes.len();
+        self.perform(&[(self.any_isolate(), Act::Authorize { application, user })]);
+        if self.codes.len() == code {
+            return;
+        }
+        if dice.below(4) == 0 {
+            self.edge.advance(dice.seconds(CODE_LIFETIME));
+        }
+        let exchange = Act::Exchange { code, is_thief: false };
+        let steal = Act::Exchange { code, is_thief: true };
+        let end = Act::EndUser { user, sets_password: false };
+        let acts: &[Act] = match dice.below(7) {
+            0 | 1 => &[exchange],
+            2 => &[exchange, exchange],
+            3 => &[exchange, exchange, exchange],
+            4 => &[exchange, steal],
+            5 => &[steal, exchange, exchange],
+            _ => &[exchange, end],
+        };
+        let acts: Vec<_> = acts.iter().map(|act| (self.any_isolate(), *act)).collect();
+        let round = self.perform(&acts);
+        let has_failed = round.acts.iter().any(|done| done.act == exchange && done.has_failed());
+        if has_failed || dice.below(2) == 0 {
+            self.edge.advance(*dice.choose(&[0, 1, 20, 61]));
+            self.perform(&[(self.any_isolate(), if dice.below(4) == 0 { steal } else { exchange })]);
+        }
+        self.look(exchange);
     }
 
     /// Two log-outs of one user, and logins that may fall between them.
@@ -272,6 +319,9 @@ impl World<'_> {
                 self.do_surely(Act::Enable { application, is_active: true });
             }
         }
+        if let Some(code) = self.codes.len().checked_sub(1) {
+            self.do_surely(Act::Exchange { code, is_thief: self.edge.dice.below(2) == 0 });
+        }
         for family in 0..self.families.len() {
             self.go_on(family);
         }
@@ -293,7 +343,8 @@ impl World<'_> {
 
     /// The session goes on, or it is over as a whole.
     fn go_on(&mut self, family: usize) {
-        let now = self.edge.now() + 10;
+        // Each of the two requests may take nine seconds, and comes a second after what was before.
+        let now = self.edge.now() + 20;
         let link = self.families[family].last();
         let token = self.families[family].links[link].access;
         let is_told = !self.families[family].may_be_replaced(link, now, self.rules)

@@ -8,7 +8,8 @@ use crate::support::edge::Happened;
 /// What must hold, whatever happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Property {
-    /// A refresh token leads to one pair, ever; it is honoured again within the grace only, and before its successor is.
+    /// A refresh token leads to one pair, ever; it is honoured again within the grace only, and before its successor is. A
+    /// code leads to tokens once, and to none that stay good if it is presented again.
     Once,
     /// What was ended is refused by the database, by who ended it and at refreshes at once, elsewhere within the bound.
     Bound,
@@ -37,7 +38,7 @@ pub const PROPERTIES: [Property; 7] = [
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Once => "a refresh token leads to one pair, ever",
+            Self::Once => "a refresh token leads to one pair, and a code to one, ever",
             Self::Bound => "what was ended is refused within the bound",
             Self::RefusedForGood => "an isolate that refused a token never accepts it again",
             Self::GoodAtOnce => "a token that was answered is good at once, everywhere",
@@ -78,9 +79,16 @@ pub enum Case {
     SignedUp,
     Duplicate,
     NewIsolate,
+    Authorized,
+    Exchanged,
+    Replay,
+    ReplayAtOnce,
+    StolenCode,
+    ExchangeAfterFailure,
+    ExpiredCode,
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 25] = [
     Case::Good,
     Case::Refused,
     Case::GoodAfterTheEnd,
@@ -99,6 +107,13 @@ const CASES: [Case; 18] = [
     Case::SignedUp,
     Case::Duplicate,
     Case::NewIsolate,
+    Case::Authorized,
+    Case::Exchanged,
+    Case::Replay,
+    Case::ReplayAtOnce,
+    Case::StolenCode,
+    Case::ExchangeAfterFailure,
+    Case::ExpiredCode,
 ];
 
 type Fault = (&'static str, fn(&Happened) -> u32);

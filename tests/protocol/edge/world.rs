@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::act::{Act, CONFIDENTIAL};
-use super::known::{Application, Family, Rules, Token};
+use super::known::{Application, Code, Family, Rules, Token};
 use super::seen::{Case, Seen};
 use crate::support::edge::{APPLIED_AFTER, Edge, EdgeDatabase, EdgeKv, Sent, send_together};
 use crate::support::{TestResponse, TestServer, Tokens};
@@ -22,6 +22,9 @@ pub struct World<'a> {
     /// By name.
     pub users: Vec<String>,
     pub families: Vec<Family>,
+    pub codes: Vec<Code>,
+    /// By user: the cookie of a browser in which they are logged in, as far as anybody knows.
+    pub sessions: HashMap<usize, String>,
     pub tokens: Vec<Token>,
     /// What each credential that is good once has led to.
     pub honoured: HashMap<String, Tokens>,
@@ -107,6 +110,7 @@ impl World<'_> {
         let round = self.send(acts);
         self.seen.tell(|| round.text());
         self.note_presented(&round);
+        self.note_presented_codes(&round);
         self.note_sent_ends(&round);
         self.check_verdicts(&round);
         self.note_issued(&round);
@@ -122,6 +126,11 @@ impl World<'_> {
     fn send(&mut self, acts: &[(usize, Act)]) -> Round {
         let start = self.edge.now();
         let is_quiet = self.database.deliver();
+        for (_, act) in acts {
+            if let Act::Authorize { user, .. } = act {
+                self.open_session(*user);
+            }
+        }
         let presented = match acts {
             [(_, Act::Refresh { family, link })] if is_quiet && self.is_doubtful(*family, *link) => {
                 Some(PresentedAlone { is_present: self.is_present(*family, *link) })
@@ -176,6 +185,7 @@ impl World<'_> {
         match act {
             Act::Revoke { family: revoked, .. } => revoked == family,
             Act::Refresh { family: refreshed, .. } => refreshed == family,
+            Act::Exchange { code, is_thief: false } => self.codes[code].family == Some(family),
             Act::EndUser { user: ended, .. } => user == Some(ended),
             Act::Enable { application: disabled, is_active: false } => application == disabled,
             _ => false,
