@@ -247,9 +247,9 @@ impl Request<'_> {
             Some(Decision::Deny) => return Err(denied()),
             None => {}
         }
+        // No request can talk away what the operator wants.
         let asks_always = match self.params.optional("approval_prompt") {
-            None => call.app.settings.always_ask,
-            Some("auto") => false,
+            None | Some("auto") => call.app.settings.always_ask,
             Some("force") => true,
             Some(_) => return Err(OAuthError::invalid_request("approval_prompt must be auto or force")),
         };

@@ -214,6 +214,21 @@ fn approval_prompt_is_auto_or_force() {
 }
 
 #[test]
+fn an_operator_can_have_everybody_asked_every_time() {
+    let server = TestServer::with(&[("REQUEST_APPROVAL_PROMPT", "force")]);
+    let browser = logged_in(&server, "alice");
+    let trusted = server.application().set("skip_authorization", json!(true)).redirect_uri(CALLBACK).create();
+    for app in [server.code_application(), trusted] {
+        let request = app.authorization();
+        browser.code(&request);
+        // The application cannot talk it away.
+        for request in [request.clone(), request.clone().with("approval_prompt", "auto")] {
+            assert_asks(&browser.get(&request.path()), &["read", "write"]);
+        }
+    }
+}
+
+#[test]
 fn the_page_says_who_asks_for_what_and_where_it_leads() {
     let server =
         TestServer::with(&[("SCOPES", r#"{"read": "Read <b>\"all\"</b> of it", "write": "Write"}"#)]);
