@@ -175,7 +175,7 @@ test("every path answers with and without its trailing slash", async () => {
 });
 
 test("an unknown path is a page, or JSON for who accepts it", async () => {
-  for (const path of ["/nothing", "/o/authorize/", "/.well-known/openid-configuration", "/o//token/", "/admin/api/users/a/b", "/%ff", "/build/index.js"]) {
+  for (const path of ["/nothing", "/o/par/", "/.well-known/openid-configuration", "/o//token/", "/admin/api/users/a/b", "/%ff", "/build/index.js"]) {
     const page = await postern.fetch(path, { headers: { Accept: "text/html" } });
     assert.deepEqual([page.status, page.headers.get("Content-Type")], [404, "text/html; charset=utf-8"], path);
     assert.match(page.headers.get("Content-Security-Policy"), /default-src 'none'.*frame-ancestors 'none'/);

@@ -10,6 +10,7 @@ import unittest
 import requests
 from oauthlib.oauth2 import (
     BackendApplicationClient,
+    DeviceClient,
     InvalidClientError,
     InvalidGrantError,
     InvalidScopeError,
@@ -18,7 +19,6 @@ from oauthlib.oauth2 import (
     TokenExpiredError,
     UnauthorizedClientError,
     UnsupportedGrantTypeError,
-    WebApplicationClient,
 )
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session, TokenUpdated
@@ -144,7 +144,7 @@ class MainJob(unittest.TestCase):
 
     def test_a_grant_that_the_server_does_not_know_is_an_unsupported_grant_type(self):
         with self.assertRaises(UnsupportedGrantTypeError):
-            OAuth2Session(client=WebApplicationClient(APP)).fetch_token(self.token_endpoint, code="made-up", include_client_id=True)
+            OAuth2Session(client=DeviceClient(APP)).fetch_token(self.token_endpoint, device_code="made-up", include_client_id=True)
 
     def test_two_ways_to_authenticate_at_once_are_an_invalid_request(self):
         auth = HTTPBasicAuth(SERVICE["client_id"], SERVICE["client_secret"])
