@@ -33,8 +33,11 @@ pub fn more(url: &str, rows: usize, limit: i64, last: Option<ApplicationId>) -> 
     }
 }
 
-/// A moment, in UTC.
+/// A moment, in UTC: people read minutes.
 pub fn time(at: Timestamp) -> Html {
     let text = at.to_string();
-    Html::markup("<time datetime=\"").say(&text).then("\">").say(&text).then("</time>")
+    let (date, time) = text.split_once('T').unwrap_or_default();
+    let minute = time.get(..5).unwrap_or(time);
+    let html = Html::markup("<time datetime=\"").say(&text).then("\">").say(date).then(" ");
+    html.say(minute).then(" UTC</time>")
 }

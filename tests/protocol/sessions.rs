@@ -56,7 +56,7 @@ fn the_account_page_lists_where_one_is_logged_in() {
     assert_eq!(items.len(), 2, "{page}");
     // The last used first.
     assert!(items[0].contains("&lt;script&gt;alert(1)&lt;/script&gt;</strong> (this browser)"), "{page}");
-    assert!(items[0].contains("2027-01-15T10:00:00Z</time>"));
+    assert!(items[0].contains(">2027-01-15 10:00 UTC</time>"));
     for said in [
         "Firefox, Linux",
         "192.0.2.7",
