@@ -464,13 +464,15 @@ fn not_found(request: &Request) -> Response {
     }
 }
 
-/// If this is a refusal: the client learns the standard error and an id; the operator finds under that id what the
-/// matter was.
+/// If this is a refusal, be it by a redirect: the client learns the standard error and an id; the operator finds under that
+/// id what the matter was.
 pub fn note_refusal(method: &str, path: &str, response: &mut Response, app: &App) {
-    if !response.status().is_client_error() && !response.status().is_server_error() {
+    let refusal = response.extensions().get::<Refusal>().cloned();
+    let status = response.status();
+    if refusal.is_none() && !status.is_client_error() && !status.is_server_error() {
         return;
     }
-    match response.extensions().get::<Refusal>().filter(|refusal| refusal.is_logged).cloned() {
+    match refusal.filter(|refusal| refusal.is_logged) {
         Some(refusal) => log_refusal(&refusal, method, path, response, &*app.random, &*app.log),
         None => {
             let unlogged = &mut app.memory.borrow_mut().unlogged;

@@ -4,7 +4,7 @@
 use http::StatusCode;
 
 use crate::call::body::form;
-use crate::call::{Call, Response};
+use crate::call::{Call, Response, because};
 use crate::grants::authorization_code::{self, Approval};
 use crate::grants::implicit;
 use crate::model::application::Application;
@@ -80,18 +80,30 @@ async fn authorize(query: &str, visitor: &Visitor, decision: Option<&Decision>, 
             Some(fault) => Err(fault.into()),
             None => request.answer(visitor, decision, call).await,
         };
-        let response = match answer {
-            Ok(Answer::Respond(fields)) => redirect.respond(fields),
-            Ok(Answer::Page(page)) => return page,
+        return match answer {
+            Ok(Answer::Respond(fields)) => send(redirect.respond(fields)),
+            Ok(Answer::Page(page)) => page,
             Ok(Answer::Stale) => continue,
-            Err(error) => redirect.respond_error(&error),
-        };
-        return match response {
-            AuthorizationResponse::Location(url) => see_other(&url),
-            AuthorizationResponse::Form { action, fields } => form_post::show(&action, &fields),
+            Err(error) => {
+                let mut response = send(redirect.respond_error(&error));
+                because(&mut response, error.code().as_str(), error.detail(), is_fault(error.code()));
+                response
+            }
         };
     }
     error::unavailable(&StoreError("the request was overtaken by others again and again".to_owned()).into())
+}
+
+fn send(response: AuthorizationResponse) -> Response {
+    match response {
+        AuthorizationResponse::Location(url) => see_other(&url),
+        AuthorizationResponse::Form { action, fields } => form_post::show(&action, &fields),
+    }
+}
+
+/// What a person decides, and what `prompt=none` is there to find out, is nobody's fault.
+fn is_fault(code: ErrorCode) -> bool {
+    !matches!(code, ErrorCode::AccessDenied | ErrorCode::LoginRequired | ErrorCode::ConsentRequired)
 }
 
 async fn look_up(params: &Params, visitor: &Visitor, call: &Call<'_>) -> Result<Asked, StoreError> {

@@ -602,3 +602,21 @@ fn redirect_uris_have_the_schemes_that_the_operator_allows() {
     let new = serde_json::json!({"client_type": "public", "redirect_uris": [CALLBACK]});
     strict.admin("POST", "applications", new).assert_fields(400, &["redirect_uris"]);
 }
+
+#[test]
+fn an_error_that_is_sent_to_the_application_has_an_id_and_a_line_in_the_log() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.code_application();
+    let browser = server.browser();
+    let refused = browser.get(&app.authorization().with("response_type", "id_token").path());
+    let line = server.log().pop().expect("a line");
+    assert_eq!(line["request_id"].as_str(), refused.header("x-request-id"));
+    assert_eq!((&line["error"], &line["status"]), (&"unsupported_response_type".into(), &303.into()));
+    // What nobody did wrong is only counted.
+    let lines = server.log().len();
+    let none = browser.get(&app.authorization().with("prompt", "none").path());
+    assert!(none.header("x-request-id").unwrap().starts_with("unlogged-"));
+    assert_eq!(server.log().len(), lines);
+    assert_eq!(browser.log_in("alice").get(&app.authorization().path()).header("x-request-id"), None);
+}
