@@ -15,12 +15,14 @@ use crate::model::session::SessionLimits;
 use crate::model::time::Lifetime;
 use crate::model::user::is_email;
 use crate::protocol::authorization::is_token68;
-use crate::protocol::uri::{Issuer, RedirectSchemes, check_webhook};
+use crate::protocol::uri::{Issuer, RedirectSchemes, check_url};
 
 #[derive(Debug)]
 pub struct Settings {
     /// None: the request's origin, on loopback only.
     pub issuer: Option<Issuer>,
+    /// Where developers read about this server (RFC 8414 §2).
+    pub service_documentation: Option<String>,
     pub scopes: Scope,
     /// What the consent page says of them, in their order.
     pub scope_words: Vec<String>,
@@ -110,6 +112,7 @@ impl Settings {
         Ok(Self {
             mail: read.mail(issuer.as_ref())?,
             issuer,
+            service_documentation: read.service_documentation()?,
             default_scopes: read.default_scopes(&scopes)?,
             scopes,
             scope_words,
@@ -219,6 +222,15 @@ impl Reader<'_> {
         self.text(name)?.map(parse).transpose()
     }
 
+    fn service_documentation(&self) -> Result<Option<String>, SettingError> {
+        let name = "SERVICE_DOCUMENTATION";
+        let text = self.text(name)?;
+        match text.as_deref().map(check_url) {
+            Some(Err(reason)) => Err(SettingError { name, reason: reason.to_owned() }),
+            _ => Ok(text),
+        }
+    }
+
     fn redirect_schemes(&self) -> Result<RedirectSchemes, SettingError> {
         let name = "ALLOWED_REDIRECT_URI_SCHEMES";
         let Some(text) = self.text(name)? else {
@@ -312,7 +324,7 @@ impl Reader<'_> {
         let error = |name, reason: &str| SettingError { name, reason: reason.to_owned() };
         let webhook = self.text("MAIL_WEBHOOK_URL")?;
         if let Some(url) = &webhook {
-            check_webhook(url).map_err(|reason| error("MAIL_WEBHOOK_URL", reason))?;
+            check_url(url).map_err(|reason| error("MAIL_WEBHOOK_URL", reason))?;
         }
         let token = self.text("MAIL_WEBHOOK_TOKEN")?;
         if token.as_ref().is_some_and(|token| !is_token68(token)) {
@@ -508,6 +520,8 @@ mod tests {
             ("REFRESH_TOKEN_REUSE_PROTECTION", Some("1")),
             ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("0")),
             ("AUTHORIZATION_CODE_EXPIRE_SECONDS", Some("601")),
+            ("SERVICE_DOCUMENTATION", Some("docs.example.com")),
+            ("SERVICE_DOCUMENTATION", Some("javascript:alert(1)")),
             ("PKCE_REQUIRED", Some("no")),
             ("ALLOWED_REDIRECT_URI_SCHEMES", Some("")),
             ("ALLOWED_REDIRECT_URI_SCHEMES", Some("https javascript")),

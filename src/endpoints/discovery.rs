@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, PRAGMA};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{respond, token};
 use crate::call::{self, Call, Response};
@@ -25,7 +25,7 @@ pub async fn get(call: &Call<'_>) -> Response {
         );
     }
     let grant_types = token::SUPPORTED.into_iter().chain([GrantType::Implicit]).map(GrantType::as_str);
-    let body = json!({
+    let mut body = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/o/authorize/"),
         "token_endpoint": format!("{issuer}/o/token/"),
@@ -42,6 +42,9 @@ pub async fn get(call: &Call<'_>) -> Response {
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     });
+    if let (Value::Object(body), Some(url)) = (&mut body, &call.app.settings.service_documentation) {
+        body.insert("service_documentation".to_owned(), url.as_str().into());
+    }
     let mut response = respond::json(StatusCode::OK, &body);
     response.headers_mut().remove(PRAGMA);
     call::set(&mut response, CACHE_CONTROL, "public, max-age=300");

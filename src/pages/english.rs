@@ -27,6 +27,7 @@ pub const CONTINUE: &str = "Continue";
 pub const CURRENT_PASSWORD: &str = "Current password";
 pub const DELETE: &str = "Delete";
 pub const DELETE_APPLICATION_TEXT: &str = "All who use it will be logged out of it. This cannot be undone.";
+pub const DOCUMENTATION: &str = "Documentation";
 pub const EMAIL: &str = "E-mail (optional)";
 pub const EMAIL_ADDRESS: &str = "E-mail address";
 pub const EMAIL_IS_VERIFIED: &str = "Your e-mail address is confirmed.";

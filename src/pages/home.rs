@@ -7,6 +7,7 @@ use crate::call::{Call, Response};
 /// `GET /`
 pub async fn get(call: &Call<'_>) -> Response {
     let issuer = call.issuer.as_str();
+    let documentation = call.app.settings.service_documentation.as_deref();
     let metadata = format!("{issuer}/o/.well-known/oauth-authorization-server");
     let body = Html::markup("<p>")
         .say(english::HOME_TEXT)
@@ -14,6 +15,7 @@ pub async fn get(call: &Call<'_>) -> Response {
         .with(&link(&format!("{issuer}/accounts/login/"), english::LOG_IN))
         .with(&link(&format!("{issuer}/accounts/signup/"), english::SIGN_UP))
         .with(&link(&format!("{issuer}/account/"), english::ACCOUNT))
+        .with(&documentation.map(|url| link(url, english::DOCUMENTATION)).unwrap_or_default())
         .then("</p><p>")
         .say(english::HOME_PROGRAMS)
         .then(" <a href=\"")

@@ -146,11 +146,11 @@ pub fn check_origin(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Checks where this server is to send requests by itself: `https`, or `http` on loopback only.
+/// Checks an address that the operator names, to send requests or people to: `https`, or `http` on loopback only.
 ///
 /// # Errors
 /// Says which rule it breaks.
-pub fn check_webhook(text: &str) -> Result<(), &'static str> {
+pub fn check_url(text: &str) -> Result<(), &'static str> {
     let uri = Uri::parse(text).map_err(|_| "is not an absolute URI")?;
     let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
         return Err("must name a host");
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn webhooks() {
         for good in ["https://mail.example/send?key=1", "http://127.0.0.1:8025/", "http://localhost/send"] {
-            assert_eq!(check_webhook(good), Ok(()), "{good}");
+            assert_eq!(check_url(good), Ok(()), "{good}");
         }
         for bad in [
             "",
@@ -362,7 +362,7 @@ mod tests {
             "https:///send",
             "mailto:ann@mail.example",
         ] {
-            assert!(check_webhook(bad).is_err(), "{bad}");
+            assert!(check_url(bad).is_err(), "{bad}");
         }
     }
 

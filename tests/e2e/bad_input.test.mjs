@@ -42,7 +42,19 @@ const routes = [
   ["/healthz", form],
   ["/.well-known/oauth-authorization-server", form],
   ["/nothing", form, [`Accept: ${json}`]],
+  ["/o/authorize/", form],
+  ["/accounts/login/", form],
+  ["/accounts/signup/", form],
+  ["/accounts/logout/", form],
+  ["/accounts/password/", form],
+  ["/accounts/password/reset/", form],
+  ["/accounts/email/verify/", form],
+  ["/account/", form],
+  ["/account/sessions/", form],
+  ["/o/applications/register/", form],
 ];
+
+const isPage = (path) => /^\/(o\/authorize|o\/applications|accounts?)\//.test(path);
 
 /** Sends bytes as they are: the status, the headers and the body of the answer; null if the connection is closed without one. */
 async function overSocket(head, body = "") {
@@ -77,8 +89,12 @@ async function storedNow() {
 /** A refusal of ours: 4xx, as its prefix has it, with an id. */
 function assertRefused({ status, headers, text }, path, what) {
   const told = `${what} at ${path}: ${status} ${text.slice(0, 200)}`;
+  // People are sent to log in, and an authorization request without anything in it to where it is answered: nowhere else.
+  const location = /^location: (.*?)\r?$/im.exec(headers)?.[1];
+  if (isPage(path) && status === 303) return assert.match(location, new RegExp(`^${postern.url.origin}/(accounts/login/|o/authorize/)`), told);
   assert.ok(status >= 400 && status < 500, told);
   assert.match(headers, /^x-request-id: ./im, told);
+  if (isPage(path)) return assert.match(headers, /^content-type: text\/html; charset=utf-8\r?$/im, told);
   assert.match(headers, /^content-type: application\/json\r?$/im, told);
   const answer = JSON.parse(text);
   if (path.startsWith("/validate")) assert.equal(answer.active, false);
@@ -122,7 +138,7 @@ for (const [what, { body, type }] of Object.entries(bodies)) {
 
 /** A refusal of ours, or one of workerd's, which does not let everything through to a Worker. */
 function assertRefusedBySomebody(answer, path, what) {
-  if (/^x-request-id:/im.test(answer.headers)) assertRefused(answer, path, what);
+  if (/^x-request-id:/im.test(answer.headers) || answer.status === 303) assertRefused(answer, path, what);
   else assert.ok(answer.status >= 400 && answer.status < 500, `${what} at ${path}: ${answer.status} ${answer.text}`);
 }
 
@@ -149,7 +165,7 @@ test("malformed paths are refused", async () => {
 
 test("malformed queries are refused", async () => {
   for (const bad of ["scope=\xff", "scope=%ff", "scope=%zz", "scope=%", "scope=%00", "scope=\0", "scope=a&scope=a", "limit=1&limit=1", parameters]) {
-    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/sign_up/"]) {
+    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
       assertRefusedBySomebody(await send(`${path}?${bad}`, { type: form }), path, bad.slice(0, 20));
     }
     for (const path of ["/admin/api/users", "/admin/api/applications"]) {

@@ -296,3 +296,14 @@ fn an_issuer_s_path_may_be_the_beginning_of_a_route() {
         server.post_form(&url, &[]).assert_error(400, "invalid_request");
     }
 }
+
+#[test]
+fn the_operators_documentation_is_linked_and_named() {
+    let server = TestServer::with(&[("SERVICE_DOCUMENTATION", "https://docs.example.com/?a&b")]);
+    assert!(
+        server.get("/").text().contains("<a href=\"https://docs.example.com/?a&amp;b\">Documentation</a>")
+    );
+    let metadata = server.get(WELL_KNOWN).json();
+    assert_eq!(metadata["service_documentation"], "https://docs.example.com/?a&b");
+    assert!(!TestServer::new().get("/").text().contains("Documentation"));
+}

@@ -20,7 +20,7 @@ use postern::protocol::authorization::{self, Credentials};
 use postern::protocol::params::{Params, decode, decode_segment, encode};
 use postern::protocol::pkce::CodeChallenge;
 use postern::protocol::uri::{
-    Issuer, RedirectSchemes, check_origin, check_redirect_uri, check_webhook, host_without_port, is_loopback,
+    Issuer, RedirectSchemes, check_origin, check_redirect_uri, check_url, host_without_port, is_loopback,
     is_same_redirect, policy_sources, shown_target,
 };
 use postern::settings::{Settings, Variable};
@@ -388,7 +388,7 @@ proptest! {
                 prop_assert!(!uri.contains('#') && !uri.contains(char::is_whitespace) && uri.is_ascii(), "{}", uri);
                 prop_assert!(!uri.to_ascii_lowercase().starts_with("javascript:"));
             }
-            if check_webhook(&uri).is_ok() {
+            if check_url(&uri).is_ok() {
                 prop_assert!(uri.starts_with("https://") || is_loopback(host_without_port(uri.split('/').nth(2).unwrap().split('?').next().unwrap())));
             }
             if check_origin(&uri).is_ok() {
