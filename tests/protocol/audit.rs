@@ -240,3 +240,15 @@ fn old_events_go_with_new_ones_even_if_nobody_but_guessers_comes() {
         assert!(server.db.number("SELECT count(*) FROM audit_events") <= 10);
     }
 }
+
+#[test]
+fn the_api_reference_knows_every_action() {
+    let source = include_str!("../../src/model/audit.rs");
+    let reference = include_str!("../../docs/openapi.yaml");
+    let actions: Vec<&str> =
+        source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(actions.len() > 20);
+    for action in actions {
+        assert!(reference.contains(&format!("\n            - {action}\n")), "{action}");
+    }
+}
