@@ -9,7 +9,7 @@ use super::home::link;
 use super::layout::{Html, Page, see_other};
 use super::next::Next;
 use super::password::{current_field, prove_current};
-use super::person::{Person, to_login};
+use super::person::{Person, after, to_login};
 use super::{english, sessions};
 use crate::call::{Call, Response, because};
 use crate::grants::registration::TRIES;
@@ -69,11 +69,6 @@ pub async fn post(call: &Call<'_>) -> Result<Response, Instead> {
         };
     }
     Err(StoreError("the user was changed by others again and again".to_owned()).into())
-}
-
-/// The account page, with a word about what has been done.
-pub fn after(done: &str, call: &Call<'_>) -> String {
-    format!("{}/account/?done={done}", call.issuer)
 }
 
 /// The profile as the form wants it; or as it was typed, and what is wrong with it.

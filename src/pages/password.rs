@@ -2,14 +2,13 @@
 
 use http::StatusCode;
 
-use super::account::after;
 use super::english;
 use super::error::{self, Instead};
 use super::form::{self, Field, alert, submit_or_cancel};
 use super::layout::{Html, Page, see_other};
 use super::login::password_field;
 use super::next::Next;
-use super::person::{Person, to_login};
+use super::person::{Person, after, to_login};
 use crate::call::{Call, Response, because};
 use crate::crypto::random_bytes;
 use crate::grants::{GrantError, guessing, login};

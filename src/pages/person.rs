@@ -58,3 +58,8 @@ impl Person {
 pub fn to_login(next: &Next, call: &Call<'_>) -> Response {
     see_other(&next.with_path(&format!("{}/accounts/login/", call.issuer)))
 }
+
+/// The account page, with a word about what has been done.
+pub fn after(done: &str, call: &Call<'_>) -> String {
+    format!("{}/account/?done={done}", call.issuer)
+}

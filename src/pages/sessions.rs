@@ -1,13 +1,12 @@
 //! Where a person is logged in: a part of `/account/`; and `/account/sessions/`, which ends what they want ended.
 
-use super::account::after;
 use super::english;
 use super::error::{Instead, bad_field};
 use super::form::form;
 use super::layout::{Html, see_other};
 use super::list::time;
 use super::next::Next;
-use super::person::{Person, to_login};
+use super::person::{Person, after, to_login};
 use super::visitor::forget_session;
 use crate::call::{Call, Response};
 use crate::model::audit::Action;
