@@ -2,9 +2,9 @@
 //!
 //! A request comes in at [`cloudflare`] (or, in tests, straight at [`router::handle`]), is routed to one of the
 //! [`endpoints`] (for programs) or [`pages`] (for people), each given a [`call::Call`]. They ask [`grants`] for the
-//! rules, [`tokens`] for minting, finding and ending tokens, and [`store`] for SQL. [`model`] is what exists, [`protocol`] what the RFCs define,
-//! [`crypto`] what keeps secrets. A file uses its own room and rooms further down, never up; [`app`], [`settings`] and
-//! [`memory`] are usable from [`endpoints`] down to [`store`].
+//! rules, [`tokens`] for minting, finding and ending tokens, and [`store`] for SQL. [`model`] is what exists,
+//! [`protocol`] what the RFCs define, [`crypto`] what keeps secrets. A file uses its own room and rooms further down,
+//! never up; [`app`], [`settings`] and [`memory`] are usable from [`endpoints`] down to [`store`].
 //!
 //! Two words that the standards use twice: a [`model::id::GrantId`] names a user's standing authorization of an
 //! application; the room [`grants`] is about grant types, RFC 6749's other use of the word.
