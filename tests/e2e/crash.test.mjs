@@ -2,24 +2,30 @@
 // KV on disk.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { person } from "./person.mjs";
 import { alice, basic, checkout, schema, secrets } from "./support.mjs";
 
 const rounds = [1, 2, 3];
 const folder = mkdtempSync(join(tmpdir(), "postern-crash-"));
 const bindings = { ...secrets, REFRESH_TOKEN_GRACE_PERIOD_SECONDS: "3600" };
-let child, url, service;
+const callback = "https://app.example/cb";
+const code_verifier = "v".repeat(43);
+const code_challenge = createHash("sha256").update(code_verifier).digest("base64url");
+let child, url, service, web;
 
 before(async () => {
   await start(schema);
   const register = (json) => read(201, send("admin/api/applications", JSON.stringify(json), { Authorization: `Bearer ${secrets.ADMIN_TOKEN}`, "Content-Type": "application/json" }));
   await register({ client_id: "my-app", client_type: "public", grant_types: ["password", "refresh_token"] });
   service = await register({ client_id: "a-service", client_type: "confidential", grant_types: ["client_credentials"] });
+  web = await register({ client_type: "confidential", redirect_uris: [callback], skip_authorization: true });
   await read(201, send("sign_up/", new URLSearchParams(alice)));
 });
 after(async () => {
@@ -98,6 +104,23 @@ const refresh = (refresh_token) => token({ grant_type: "refresh_token", client_i
 const revoke = (token) => send("o/revoke_token/", new URLSearchParams({ client_id: "my-app", token }));
 const validate = (token, query = "") => fetch(`${url}/validate/${query}`, { headers: { Authorization: `Bearer ${token}` } });
 
+const exchange = (code) => token({ grant_type: "authorization_code", code, redirect_uri: callback, code_verifier }, basic(web));
+const authorize = (cookies) => {
+  const asked = { response_type: "code", client_id: web.client_id, redirect_uri: callback, code_challenge, code_challenge_method: "S256" };
+  return fetch(`${url}/o/authorize/?${new URLSearchParams(asked)}`, { redirect: "manual", headers: { Connection: "close", Cookie: cookies } });
+};
+
+/** The cookies of a browser in which alice has just logged in. */
+async function logInByPage() {
+  const browser = person({ url: new URL(url), fetch: (url, init) => fetch(url, { redirect: "manual", ...init }) });
+  await browser.submit(await browser.open(`${url}/accounts/login/?next=/`), alice);
+  return [...browser.cookies].map((pair) => pair.join("=")).join("; ");
+}
+
+/** As JSON, where an answer sends the browser. */
+const located = async (response) => ({ status: (await response).status, text: async () => JSON.stringify((await response).headers.get("location")) });
+const codeIn = (location) => new URL(location).searchParams.get("code");
+
 /** The body of an answer that has this status. */
 async function read(status, response) {
   const answer = await response;
@@ -140,6 +163,20 @@ for (const round of rounds) {
     }
     for (const session of sessions) {
       if (!answered.some(([answered]) => answered === session)) await read(200, refresh(session.refresh_token));
+    }
+  });
+
+  test(`a code that was handed out is good, once, round ${round}`, async () => {
+    const cookies = await logInByPage();
+    const sessions = await answeredBeforeTheKill(303, [cookies, cookies], (cookies) => located(authorize(cookies)));
+    const codes = sessions.map(([, location]) => codeIn(location));
+    const answered = await answeredBeforeTheKill(200, codes, exchange);
+    for (const [code, { access_token, refresh_token }] of answered) {
+      await read(200, validate(access_token));
+      await read(400, exchange(code)); // and that ends what it bought
+      await read(401, validate(access_token));
+      await read(401, validate(access_token, "?fresh=1"));
+      await read(400, token({ grant_type: "refresh_token", refresh_token }, basic(web)));
     }
   });
 
