@@ -126,6 +126,7 @@ async fn redeem(
         user_epoch: issued.user_epoch,
         grant_id,
         grant: GrantWrite::Nothing,
+        session: None,
         password_hash: None,
         attempt: None,
         event: By { actor: Actor::User(user_id), address }

@@ -25,6 +25,7 @@ pub async fn issue(
         user_id: user.id,
         user_epoch: user.token_epoch,
         grant_id: approval.grant_id,
+        session: Some(approval.session.id),
         grant: approval.consent.map_or(GrantWrite::Nothing, GrantWrite::Consented),
         password_hash: None,
         attempt: None,

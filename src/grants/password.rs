@@ -50,6 +50,7 @@ pub async fn issue(
             user_epoch: epoch,
             grant_id,
             grant: if candidate.grant_id.is_none() { GrantWrite::New } else { GrantWrite::Nothing },
+            session: None,
             password_hash: password_hash.as_deref(),
             attempt: attempt.take(),
             event: By { actor: Actor::User(candidate.user.id), address }

@@ -10,7 +10,7 @@ use crate::model::family::{
     ApplicationNow, Family, FamilyApplication, FamilyUser, IssuedToken, RefreshState, Rotation,
     RotationNonce, TokenDigest, UserNow,
 };
-use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
+use crate::model::id::{ApplicationId, FamilyId, GrantId, SessionId, UserId};
 use crate::model::scope::Scope;
 use crate::model::time::{Lifetime, Timestamp};
 
@@ -41,6 +41,8 @@ pub struct Login<'a> {
     pub user_epoch: i64,
     pub grant_id: GrantId,
     pub grant: GrantWrite<'a>,
+    /// The session in whose name it is done, if it is: it must not have ended.
+    pub session: Option<SessionId>,
     /// A hash of the password with today's parameters, if the stored one has others.
     pub password_hash: Option<&'a str>,
     /// The try that turned out to be right.
@@ -127,7 +129,8 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
            SELECT 1 FROM users u JOIN grants g ON g.user_id = u.id
            WHERE u.id = ?4 AND u.token_epoch = ?5 AND u.is_active = 1
            AND g.id = ?6 AND g.application_id = a.id AND g.ended_at IS NULL))
-         AND (?16 = 0 OR changes() > 0)",
+         AND (?16 = 0 OR changes() > 0)
+         AND (?17 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?17))",
     )
     .bind(&family.id)
     .bind(&family.application.id)
@@ -148,6 +151,7 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
         Some(refresh) => refresh.expires_at.map(|at| at.max(family.access.expires_at)),
     })
     .bind(family.code.is_some())
+    .bind(login.and_then(|login| login.session).map(|session| session.to_string()))
 }
 
 /// Finds a family, as it is in the database now, with the state of all that it hangs on.

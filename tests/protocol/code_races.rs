@@ -281,15 +281,22 @@ fn a_remembered_consent_that_ends_in_the_middle_is_asked_for() {
 fn a_session_that_ends_in_the_middle_of_an_authorization_gets_nothing() {
     let server = TestServer::new();
     server.user("alice");
-    let app = server.code_application();
-    for remembered in [false, true] {
+    let grants = ["authorization_code", "implicit", "refresh_token"];
+    let app = server.application().public().grants(&grants).redirect_uri(CALLBACK).create();
+    let issued = || {
+        server
+            .db
+            .number("SELECT (SELECT count(*) FROM authorization_codes) + (SELECT count(*) FROM families)")
+    };
+    for (response_type, remembered) in [("code", false), ("code", true), ("token", false), ("token", true)] {
         let browser = server.browser();
         browser.log_in("alice");
+        let request = app.authorization().with("response_type", response_type);
         if remembered {
-            browser.code(&app.authorization());
+            browser.authorize(&request);
         }
-        let before = server.db.number("SELECT count(*) FROM authorization_codes");
-        let page = browser.get(&app.authorization().with("prompt", "consent").path());
+        let before = issued();
+        let page = browser.get(&request.with("prompt", "consent").path());
         let (_, form) = crate::support::form_of(&page.text());
         let mut form: Vec<(&str, &str)> =
             form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -297,7 +304,7 @@ fn a_session_that_ends_in_the_middle_of_an_authorization_gets_nothing() {
         let isolate = Meddling::isolate(&server, 1, Meddle::AfterSql("DELETE FROM sessions"));
         let response = isolate.send(browser.post_request("/o/authorize/", &form));
         assert!(response.header("location").unwrap().starts_with("http://localhost:8787/accounts/login/"));
-        assert_eq!(server.db.number("SELECT count(*) FROM authorization_codes"), before);
+        assert_eq!(issued(), before);
     }
 }
 
