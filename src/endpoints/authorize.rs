@@ -298,10 +298,13 @@ impl Request<'_> {
         };
         let by = call.by(Actor::User(session.user.id));
         let event = by.did(Action::Authorized, format!("application {}", self.application.id));
+        // What they untick is not agreed to any more; what they were not asked about stays.
+        let is_kept = |token: &&str| granted.contains(token) || !wish.scope.contains(token);
+        let kept = agreed.into_iter().flat_map(Scope::iter).filter(is_kept);
         // What the operator lets an application have without asking was not consented to.
         let consented = match self.application.registration.skip_authorization {
             true => agreed.cloned().unwrap_or_default(),
-            false => agreed.into_iter().flat_map(Scope::iter).chain(granted.iter()).collect(),
+            false => kept.chain(granted.iter()).collect(),
         };
         let consent = Consent { scope: &consented, event: &event };
         let approval = Approval {

@@ -12,7 +12,7 @@ use crate::model::user::User;
 /// What a person has agreed to on a page.
 #[derive(Debug)]
 pub struct Consent<'a> {
-    /// All that they have agreed to so far.
+    /// All that they agree to by now.
     pub scope: &'a Scope,
     pub event: &'a AuditEvent,
 }

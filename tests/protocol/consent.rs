@@ -76,6 +76,23 @@ fn single_scopes_can_be_unticked() {
 }
 
 #[test]
+fn what_is_unticked_later_is_not_agreed_to_any_more() {
+    let server = TestServer::new();
+    let browser = logged_in(&server, "alice");
+    let app = server.code_application();
+    let everything = app.authorization().with("scope", "read write groups");
+    browser.code(&everything);
+    let page = browser.get(&app.authorization().with("prompt", "consent").path());
+    assert_asks(&page, &["read", "write"]);
+    let response = browser.submit_once(&page, &[("decision", "allow"), ("scope write", "-")]);
+    assert_eq!(scope_of(&app, &response), "read");
+    assert_asks(&browser.get(&app.authorization().path()), &["read", "write"]);
+    // What the page did not ask about stays as it was.
+    assert_eq!(scope_of(&app, &browser.get(&everything.with("scope", "read groups").path())), "read groups");
+    assert_eq!(server.db.number("SELECT count(*) FROM grants"), 1);
+}
+
+#[test]
 fn nothing_ticked_and_any_other_button_is_a_denial_and_leaves_nothing_behind() {
     let server = TestServer::new();
     let browser = logged_in(&server, "alice");
