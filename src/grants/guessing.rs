@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::memory::OverLimit;
 use crate::model::address::Address;
 use crate::model::audit::{Action, Actor, AuditEvent, By};
-use crate::model::id::ApplicationId;
+use crate::model::id::{ApplicationId, UserId};
 use crate::model::limit::Limit;
 use crate::model::mail_link::Purpose;
 use crate::model::time::{Lifetime, Timestamp};
@@ -142,6 +142,13 @@ pub async fn count_sign_up(address: Option<Address>, app: &App) -> Result<(), OA
 pub fn asking(purpose: Purpose, email: &str, address: Option<Address>, app: &App) -> Attempt<Counter> {
     let mailbox = |limit| counter(purpose.as_str(), &username::key(email), limit, app);
     Attempt { account: app.settings.mail_limit.map(mailbox), ..attempt(None, address, app) }
+}
+
+/// What a user's asking for an e-mail to an address of theirs is counted for: the mailbox, and the user, who could name one
+/// address after the other.
+pub fn asking_by(user: &UserId, purpose: Purpose, email: &str, app: &App) -> Attempt<Counter> {
+    let asker = |limit| counter("asker", &user.to_string(), limit, app);
+    Attempt { address: app.settings.mail_limit.map(asker), ..asking(purpose, email, None, app) }
 }
 
 /// Refuses an address with too many failures; of a mailbox with too many e-mails nobody learns.

@@ -40,7 +40,7 @@ pub async fn ask_to_reset(
 /// # Errors
 /// The database did not answer.
 pub async fn ask_to_verify(user: &UserId, email: &str, app: &App) -> Result<Option<MailLink>, StoreError> {
-    let attempt = guessing::asking(Purpose::VerifyEmail, email, None, app);
+    let attempt = guessing::asking_by(user, Purpose::VerifyEmail, email, app);
     let secret = LinkSecret::random(&*app.random);
     let now = app.clock.now();
     let (link, _) = mail_links::insert_for_user(user, secret, attempt, now, &*app.db).await?;

@@ -281,6 +281,28 @@ fn who_is_logged_in_can_ask_for_another_link_to_confirm() {
 }
 
 #[test]
+fn nobody_sends_e_mail_to_one_address_after_the_other() {
+    let server = with_ann();
+    let browser = server.browser();
+    browser.log_in("ann");
+    let mut sent = 0;
+    for n in 0..8 {
+        let page = browser.get("/account/");
+        let email = format!("somebody-{n}@mail.example");
+        let typed = [("email", email.as_str()), ("current_password", PASSWORD)];
+        browser.submit_to("/account/", &page, &typed).assert_status(303);
+        let page = browser.get("/accounts/email/verify/");
+        browser.submit_once(&page, &[]).assert_status(303);
+        sent += server.mailbox.take().len();
+    }
+    assert_eq!(sent, 4, "five, with the one of the sign-up");
+    server.advance(3600);
+    let page = browser.get("/accounts/email/verify/");
+    browser.submit_once(&page, &[]).assert_status(303);
+    assert_eq!(server.mailbox.take().len(), 1);
+}
+
+#[test]
 fn without_the_database_pages_say_to_try_again() {
     let server = with_ann();
     let link = reset_link(&server);
