@@ -148,7 +148,7 @@ pub async fn update(
         "UPDATE applications SET client_id = ?2, secret_hash = ?3, client_name = ?4, client_type = ?5,
          grant_types = ?6, redirect_uris = ?7, post_logout_redirect_uris = ?8, scope = ?9,
          token_endpoint_auth_method = ?10, skip_authorization = ?11, xauth_allowed = ?12, allow_plain_pkce = ?13,
-         owner_id = (SELECT id FROM users WHERE username = ?14), is_active = ?15,
+         owner_id = CASE WHEN ?19 THEN owner_id ELSE (SELECT id FROM users WHERE username = ?14) END, is_active = ?15,
          token_epoch = token_epoch + ?16, revision = ?17
          WHERE id = ?1 AND revision = ?18 RETURNING token_epoch",
     )
@@ -158,7 +158,9 @@ pub async fn update(
     let update = bind_registration(update, &changed.registration)
         .bind(ends_tokens)
         .bind(&changed.revision)
-        .bind(&read.revision);
+        .bind(&read.revision)
+        // Who owns it stays so, by whatever name by now.
+        .bind(changed.registration.owner == read.registration.owner);
     let forget_origins = Statement::new(
         "DELETE FROM application_origins WHERE application_id = ?1
          AND EXISTS (SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2)",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Browser, TestResponse, TestServer, percent_encode};
+use crate::support::{Browser, Meddle, Meddling, TestResponse, TestServer, percent_encode};
 
 const LIST: &str = "/o/applications/";
 const REGISTER: &str = "/o/applications/register/";
@@ -501,6 +501,24 @@ fn changes_at_once_by_owner_and_operator_lose_nothing() {
     assert_eq!((responses[0].status(), responses[1].status()), (303, 200));
     let application = stored(&server, &client_id);
     assert_eq!((&application["client_name"], &application["is_active"]), (&json!("Other"), &json!(false)));
+}
+
+#[test]
+fn an_owner_who_is_renamed_in_between_keeps_their_application() {
+    let server = server_for("anyone");
+    let client_id = of_alice(&server, json!({}));
+    let browser = logged_in(&server, "alice");
+    for (action, values) in [("update/", &[("client_name", "Other")][..]), ("rotate-secret/", &[])] {
+        let request =
+            browser.form_request(&path(&client_id, action), &browser.get(&path(&client_id, action)), values);
+        // The session, the application, then the change.
+        let rename =
+            Meddle::AfterSql("UPDATE users SET username = username || 'x' WHERE username LIKE 'alice%'");
+        let status = Meddling::isolate(&server, 2, rename).send(request).status();
+        assert!((200..400).contains(&status), "{status}");
+        let owner = stored(&server, &client_id)["owner"].clone();
+        assert!(owner.as_str().is_some_and(|owner| owner.starts_with("alicex")), "{action} {owner}");
+    }
 }
 
 #[test]
