@@ -8,6 +8,7 @@ use super::home::link;
 use super::layout::{Html, Page, see_other};
 use super::login::{password_field, username_field};
 use super::next::Next;
+use super::person::to_login;
 use super::visitor::{Visitor, checked_form};
 use super::{english, error, mail};
 use crate::call::{Call, Response, because};
@@ -61,9 +62,11 @@ async fn sign_up(
     };
     mail::welcome(&user, &call.issuer, call.app).await;
     let mut response = see_other(&next.url(call));
-    // Should this fail, they have their account, and log in.
-    visitor.log_in(&user, None, None, call, &mut response).await?;
-    Ok(Ok(response))
+    Ok(Ok(match visitor.log_in(&user, None, None, call, &mut response).await {
+        Ok(true) => response,
+        // They have their account, and log in.
+        _ => to_login(next, call),
+    }))
 }
 
 async fn show(

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Browser, PASSWORD, TestResponse, TestServer, form_request, request};
+use crate::support::{Browser, Meddle, Meddling, PASSWORD, TestResponse, TestServer, form_request, request};
 
 const EMAIL: &str = "ann@mail.example";
 const NEW_PASSWORD: &str = "another horse battery";
@@ -300,6 +300,23 @@ fn nobody_sends_e_mail_to_one_address_after_the_other() {
     let page = browser.get("/accounts/email/verify/");
     browser.submit_once(&page, &[]).assert_status(303);
     assert_eq!(server.mailbox.take().len(), 1);
+}
+
+#[test]
+fn if_the_session_cannot_begin_who_has_signed_up_is_led_to_the_login() {
+    let server = server();
+    let browser = server.browser();
+    let page = browser.get("/accounts/signup/?next=/accounts/password/");
+    let typed = [("username", "ann"), ("password", PASSWORD)];
+    let request = browser.form_request("/accounts/signup/", &page, &typed);
+    let isolate = Meddling::isolate(&server, 1, Meddle::Refuse);
+    let response = browser.receive(isolate.send(request));
+    assert_eq!(server.db.number("SELECT count(*) FROM users"), 1);
+    response.assert_status(303);
+    let login =
+        browser.open(response.header("location").unwrap().strip_prefix("http://localhost:8787").unwrap());
+    let page = browser.submit(&login, &[("username", "ann"), ("password", PASSWORD)]);
+    assert!(page.text().contains("<h1>Change password</h1>"), "{}", page.text());
 }
 
 #[test]
