@@ -29,6 +29,8 @@ pub struct MailLink {
     pub username: String,
     /// The address that it is sent to.
     pub email: String,
+    /// Who reads there has said that the account is theirs.
+    pub is_verified: bool,
 }
 
 /// Whose a live link is.

@@ -30,14 +30,18 @@ pub async fn send_to_verify(user: &User, issuer: &str, app: &App) -> Result<(), 
     Ok(())
 }
 
-/// For who has forgotten their password. There may be several accounts, so it says which.
+/// For who has forgotten their password. There may be several accounts, so it says which; but not to an address that nobody
+/// has confirmed, since whoever gave it has chosen the username, too: the page that the link opens says it.
 pub fn reset_password(link: &MailLink, issuer: &str) -> Mail {
+    let account = match link.is_verified {
+        true => format!("your account {}", link.username),
+        false => "an account with this e-mail address".to_owned(),
+    };
     let text = format!(
-        "Somebody asked to set a new password for your account {username} at {issuer}\n\n\
+        "Somebody asked to set a new password for {account} at {issuer}\n\n\
          To do that, open this link within an hour:\n\n\
          {issuer}/accounts/password/reset/{secret}/\n\n\
          If it was not you, do nothing: your password stays as it is.\n",
-        username = link.username,
         secret = link.secret.expose(),
     );
     Mail { to: link.email.clone(), subject: "Set a new password".to_owned(), text }

@@ -35,7 +35,8 @@ pub async fn insert_for_email(
          AND NOT EXISTS (SELECT 1 FROM attempts WHERE subject = ?7 AND count > ?8)
          ON CONFLICT (user_id, purpose) DO UPDATE SET digest = excluded.digest, email = excluded.email,
          token_epoch = excluded.token_epoch, expires_at = excluded.expires_at
-         RETURNING digest, email, (SELECT username FROM users WHERE id = user_id) AS username",
+         RETURNING digest, email, (SELECT username FROM users WHERE id = user_id) AS username,
+         (SELECT email_verified FROM users WHERE id = user_id) AS email_verified",
     );
     let digests: Vec<String> = secrets.iter().map(|secret| secret.digest().to_string()).collect();
     let insert = bind(insert, Purpose::ResetPassword, now)
@@ -61,7 +62,8 @@ pub async fn insert_for_user(
          AND NOT EXISTS (SELECT 1 FROM attempts WHERE subject = ?7 AND count > ?8)
          ON CONFLICT (user_id, purpose) DO UPDATE SET digest = excluded.digest, email = excluded.email,
          token_epoch = excluded.token_epoch, expires_at = excluded.expires_at
-         RETURNING digest, email, (SELECT username FROM users WHERE id = user_id) AS username",
+         RETURNING digest, email, (SELECT username FROM users WHERE id = user_id) AS username,
+         (SELECT email_verified FROM users WHERE id = user_id) AS email_verified",
     );
     let insert = bind(insert, Purpose::VerifyEmail, now).bind(user).bind(secret.digest().to_string());
     let insert = bind_limits(insert, &attempt);
@@ -106,7 +108,8 @@ fn read(inserted: &Outcome, secrets: Vec<LinkSecret>) -> Result<Vec<MailLink>, S
         for row in &inserted.rows {
             if row.text("digest")? == digest {
                 let (username, email) = (row.text("username")?.to_owned(), row.text("email")?.to_owned());
-                links.push(MailLink { secret, username, email });
+                let is_verified = row.flag("email_verified")?;
+                links.push(MailLink { secret, username, email, is_verified });
                 break;
             }
         }

@@ -303,6 +303,26 @@ fn nobody_sends_e_mail_to_one_address_after_the_other() {
 }
 
 #[test]
+fn who_signs_up_with_somebody_elses_address_chooses_no_word_of_what_they_are_sent() {
+    let server = with_ann();
+    let browser = server.browser();
+    let page = browser.get("/accounts/signup/");
+    let typed = [("username", "win.evil.example"), ("email", EMAIL), ("password", PASSWORD)];
+    browser.submit_once(&page, &typed).assert_status(303);
+    ask(&server.browser(), EMAIL).assert_status(303);
+    let mails = server.mailbox.take();
+    assert_eq!(mails.len(), 3);
+    for mail in &mails {
+        assert!(!mail.text.contains("evil.example"), "{}", mail.text);
+    }
+    // Who has confirmed the address is told which of their accounts it is about.
+    server.admin("PATCH", "users/ann", json!({"email_verified": true})).assert_status(200);
+    ask(&server.browser(), EMAIL).assert_status(303);
+    let texts: String = server.mailbox.take().into_iter().map(|mail| mail.text).collect();
+    assert!(texts.contains("for your account ann at") && !texts.contains("evil.example"), "{texts}");
+}
+
+#[test]
 fn if_the_session_cannot_begin_who_has_signed_up_is_led_to_the_login() {
     let server = server();
     let browser = server.browser();
