@@ -11,7 +11,7 @@ use crate::model::session::{ListedSession, Session, SessionLimits, SessionToken}
 use crate::model::time::{Lifetime, Timestamp};
 use crate::model::user::User;
 
-/// How exactly a session knows when it was used last: so a person who reads page after page makes few writes.
+/// How exactly a session knows when it was used last, at the most: so a person who reads page after page makes few writes.
 const SEEN: Lifetime = Lifetime(60);
 
 /// A session about to begin.
@@ -172,7 +172,7 @@ fn see(token: &SessionToken, limits: SessionLimits, now: Timestamp) -> Statement
     .bind(&token.digest())
     .bind(now)
     .bind(limits.idle.seconds())
-    .bind(SEEN.seconds())
+    .bind(SEEN.seconds().min(limits.idle.seconds() / 4))
 }
 
 fn find_statement(token: &SessionToken, now: Timestamp) -> Statement {

@@ -226,6 +226,20 @@ fn a_use_within_a_minute_of_the_last_is_not_noted() {
 }
 
 #[test]
+fn who_keeps_coming_back_stays_logged_in_however_short_the_idle_limit() {
+    let server = TestServer::with(&[("SESSION_IDLE_SECONDS", "60")]);
+    server.user("alice");
+    let browser = server.browser();
+    browser.log_in("alice");
+    for _ in 0..12 {
+        server.advance(40);
+        assert_logged_in(&browser, true);
+    }
+    server.advance(60);
+    assert_logged_in(&browser, false);
+}
+
+#[test]
 fn a_session_ends_in_any_case_after_its_lifetime() {
     let server = TestServer::with(&[("SESSION_IDLE_SECONDS", "1000"), ("SESSION_LIFETIME_SECONDS", "2500")]);
     server.user("alice");
