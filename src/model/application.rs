@@ -183,7 +183,7 @@ impl Registration {
         let client_type = read_client_type(&mut fields);
         let check_redirect_uri = |uri: &str| uri::check_redirect_uri(uri, schemes);
         let registration = Self {
-            client_name: fields.short_text("client_name", 255).unwrap_or_default(),
+            client_name: read_client_name(&mut fields),
             client_type,
             grant_types: read_grant_types(&mut fields),
             redirect_uris: read_uris(&mut fields, "redirect_uris", &check_redirect_uri),
@@ -293,6 +293,23 @@ pub fn check_client_secret(text: &str) -> Result<(), &'static str> {
 
 /// The only format that access tokens have yet.
 const TOKEN_FORMAT: &str = "opaque";
+
+/// People decide by it: it must not change how the rest of a page reads, nor be one that nobody sees.
+fn read_client_name(fields: &mut Fields) -> String {
+    let name = fields.short_text("client_name", 255).unwrap_or_default();
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
+    };
+    // Joiners and marks of direction belong to the spelling of some names.
+    let is_wrong = |c: char| is_hidden(c) && !matches!(c, '\u{200C}'..='\u{200F}');
+    if name.chars().any(is_wrong)
+        || (!name.is_empty() && name.chars().all(|c| c.is_whitespace() || is_hidden(c)))
+    {
+        fields.error("client_name", "Use visible characters on one line.");
+    }
+    name
+}
 
 fn read_client_type(fields: &mut Fields) -> ClientType {
     let Some(text) = fields.required_text("client_type") else {

@@ -202,6 +202,12 @@ fn what_is_wrong_stands_at_its_field_by_the_rules_of_the_operators_api() {
     let (long, many) = ("x".repeat(256), "https://app.example/cb\n".repeat(101));
     for (field, value) in [
         ("client_name", long.as_str()),
+        // A page that names it would read otherwise than it is, or name nobody.
+        ("client_name", "\u{202e}elpmaxE"),
+        ("client_name", "Example\u{2066}"),
+        ("client_name", "Example\nof somebody else"),
+        ("client_name", " "),
+        ("client_name", "\u{a0}\u{200b}"),
         ("redirect_uris", "http://app.example/cb"),
         ("redirect_uris", "https://app.example/cb\nnonsense"),
         ("redirect_uris", "javascript:alert(1)"),
