@@ -15,7 +15,10 @@ impl Next {
     pub fn read(asked: Option<&str>) -> Self {
         let is_ours = |text: &str| {
             let is_path = text.starts_with('/') && !text.starts_with("//");
-            is_path && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && !b"\\#\"<>".contains(&byte))
+            let mut segments = text.split('?').next().unwrap_or_default().split('/');
+            is_path
+                && !segments.any(is_dots)
+                && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && !b"\\#\"<>".contains(&byte))
         };
         Self(asked.filter(|text| is_ours(text)).unwrap_or("/account/").to_owned())
     }
@@ -58,6 +61,11 @@ impl Next {
         let redirect = VerifiedRedirect::verify(asked, &application, schemes, &call.issuer);
         Ok(redirect.ok().and_then(|redirect| policy_sources(redirect.uri())).into_iter().collect())
     }
+}
+
+/// Browsers take such a segment for a way up (WHATWG URL §4.4), and so out of an issuer's path.
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 const AUTHORIZE: &str = "/o/authorize/?";

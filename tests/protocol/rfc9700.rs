@@ -543,6 +543,25 @@ fn open_redirection_by_next() {
 }
 
 #[test]
+fn below_an_issuer_with_a_path_next_leads_to_no_neighbour() {
+    let issuer = "https://id.example/auth";
+    let server = TestServer::with(&[("ISSUER", issuer)]);
+    server.admin("POST", "users", json!({"username": "alice", "password": PASSWORD})).assert_status(201);
+    for (next, path) in [
+        ("/../~mallory/", "/account/"),
+        ("/account/%2E%2e/.%2E/~mallory/", "/account/"),
+        ("/./%2e./~mallory/?x", "/account/"),
+        ("/..", "/account/"),
+        ("/o/applications/a..b/?x=/../", "/o/applications/a..b/?x=/../"),
+    ] {
+        let browser = Browser::at(issuer, &server);
+        let page = browser.get(&format!("/accounts/login/?next={}", crate::support::percent_encode(next)));
+        let answer = browser.submit_once(&page, &[("username", "alice"), ("password", PASSWORD)]);
+        assert_eq!(answer.header("location"), Some(format!("{issuer}{path}").as_str()), "{next}");
+    }
+}
+
+#[test]
 fn open_redirection_by_the_authorization_endpoint() {
     // RFC 9700 §4.11.2: errors of an unverified request stay here, also by POST, also on the way over the login page.
     let server = TestServer::new();
