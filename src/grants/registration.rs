@@ -30,7 +30,7 @@ pub struct NewApplication {
 }
 
 /// Registers an application. Returns it with the secret, to be shown this once; none if its `client_id` is taken, or its
-/// owner has too many.
+/// owner has too many or is gone.
 ///
 /// # Errors
 /// The database did not answer, or the secret could not be hashed.

@@ -93,8 +93,8 @@ pub async fn any_allows_origin(origin: &str, db: &dyn Database) -> Result<bool, 
     Ok(!found.rows.is_empty())
 }
 
-/// Stores a new application, unless its `client_id` is taken or its owner has `most` already. True if it was stored. An
-/// owner must exist.
+/// Stores a new application, unless its `client_id` is taken, or its owner has `most` already or is gone. True if it was
+/// stored.
 pub async fn insert(
     application: &Application,
     most: Option<i64>,
@@ -108,8 +108,9 @@ pub async fn insert(
          allow_plain_pkce, owner_id, is_active, token_epoch, revision, created_at)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
          (SELECT id FROM users WHERE username = ?14), ?15, ?16, ?17, ?18
-         WHERE ?19 IS NULL OR (SELECT count(*) FROM applications
-           WHERE owner_id = (SELECT id FROM users WHERE username = ?14)) < ?19
+         WHERE (?14 IS NULL OR EXISTS (SELECT 1 FROM users WHERE username = ?14))
+         AND (?19 IS NULL OR (SELECT count(*) FROM applications
+           WHERE owner_id = (SELECT id FROM users WHERE username = ?14)) < ?19)
          ON CONFLICT (client_id) DO NOTHING",
     )
     .bind(&application.id)

@@ -528,6 +528,18 @@ fn an_owner_who_is_renamed_in_between_keeps_their_application() {
 }
 
 #[test]
+fn nobody_registers_an_application_for_nobody() {
+    let server = server_for("anyone");
+    let browser = logged_in(&server, "alice");
+    let request = browser.form_request(REGISTER, &browser.get(REGISTER), &[("client_name", "Mine")]);
+    let rename = Meddle::AfterSql("UPDATE users SET username = 'carol' WHERE username = 'alice'");
+    Meddling::isolate(&server, 1, rename).send(request.clone()).assert_status(403);
+    assert_eq!(server.db.number("SELECT count(*) FROM applications"), 0);
+    server.send(request).assert_status(303);
+    assert_eq!(only_application(&server)["owner"], "carol");
+}
+
+#[test]
 fn what_the_database_does_not_answer_is_503_and_not_done() {
     let server = server_for("anyone");
     let client_id = of_alice(&server, json!({}));
