@@ -95,6 +95,9 @@ pub struct SettingError {
 const DEFAULT_SCOPES: &str =
     r#"{"read": "Read your data", "write": "Change your data", "groups": "See your groups"}"#;
 
+/// With the built-in ones, as many as the form of the consent page can have.
+const MOST_SCOPES: usize = 90;
+
 /// Ten years: what no lifetime needs to exceed.
 const LONGEST_SECONDS: i64 = 315_360_000;
 
@@ -272,6 +275,9 @@ impl Reader<'_> {
         };
         if described.is_empty() || described.values().any(|description| !description.is_string()) {
             return Err(error("must give at least one scope a description"));
+        }
+        if described.len() > MOST_SCOPES {
+            return Err(error("must have at most 90 scopes: one page asks for all of them"));
         }
         for token in described.keys() {
             let is_one = Scope::parse(token).is_ok_and(|scope| scope.iter().eq([token.as_str()]));

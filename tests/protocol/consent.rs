@@ -277,3 +277,25 @@ fn the_page_says_who_asks_for_what_and_where_it_leads() {
     let page = browser.get(&nameless.authorization().path());
     assert!(page.text().contains(&format!("<strong>{}</strong>", nameless.client_id)));
 }
+
+#[test]
+fn as_many_scopes_as_there_can_be_are_asked_for_on_one_page() {
+    let scopes = |count: usize| {
+        let all = (0..count).map(|n| (format!("scope{n}"), serde_json::json!(format!("Do thing {n}"))));
+        serde_json::Value::Object(all.collect()).to_string()
+    };
+    let server = TestServer::with(&[("SCOPES", &scopes(90))]);
+    server.user("alice");
+    let app = server.code_application();
+    let landing = server.browser().log_in("alice").authorize(&app.authorization().without("scope"));
+    let tokens = app.exchange(landing.get("code")).tokens();
+    assert_eq!(tokens.scope.split(' ').count(), 90);
+    let variable = |name: &str| match name {
+        "SCOPES" => Some(scopes(91)),
+        "ADMIN_TOKEN" => Some("x".repeat(32)),
+        "MASTER_KEY" => Some(crate::support::MASTER_KEY.to_owned()),
+        _ => None,
+    };
+    let settings = postern::settings::Settings::read(&|name| variable(name).into());
+    assert_eq!(settings.unwrap_err().name, "SCOPES");
+}
