@@ -413,6 +413,11 @@ const LIMITER_SECONDS: i64 = 60;
 
 /// The captured segments, still encoded, if the path fits the pattern.
 fn captures<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    // Most routes are of no concern, which shows by how they begin.
+    let literal = pattern.split('{').next()?.trim_end_matches('/');
+    if !path.starts_with(literal) {
+        return None;
+    }
     let mut captures = Vec::new();
     let path = path.strip_prefix('/')?;
     let mut path = path.strip_suffix('/').unwrap_or(path).split('/');

@@ -23,7 +23,7 @@ use worker::{Env, console_log};
 
 use crate::app::{App, Clock, Log};
 use crate::call::Response;
-use crate::crypto::Random;
+use crate::crypto::{Random, RandomStock};
 use crate::memory::Memory;
 use crate::model::time::Timestamp;
 use crate::settings::{SettingError, Settings, Variable};
@@ -41,6 +41,7 @@ extern "C" {
 
 thread_local! {
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
+    static STOCK: RefCell<RandomStock> = const { RefCell::new(RandomStock::empty()) };
 }
 
 /// The fetch event. What is answered without waiting for anything is answered at once: a promise for it, and the turn of
@@ -139,7 +140,8 @@ impl Random for WorkerRandom {
     /// `crypto.getRandomValues` cannot fail for buffers of our size; if it did, guessable secrets would be worse than
     /// the end of the request.
     fn fill(&self, bytes: &mut [u8]) {
-        if getrandom::fill(bytes).is_err() {
+        let filled = STOCK.with_borrow_mut(|stock| stock.fill(bytes, getrandom::fill));
+        if filled.is_err() {
             wasm_bindgen::throw_str("no randomness");
         }
     }

@@ -20,9 +20,89 @@ pub trait Random {
     fn fill(&self, bytes: &mut [u8]);
 }
 
+/// Random bytes in stock: asking the runtime for a few costs as much as for many. None is handed out twice, and what was
+/// handed out is not kept.
+pub struct RandomStock {
+    bytes: [u8; 512],
+    left: usize,
+}
+
+impl RandomStock {
+    pub const fn empty() -> Self {
+        Self { bytes: [0; 512], left: 0 }
+    }
+
+    /// Fills `wanted`, and before that the stock by `refill` if it does not suffice.
+    ///
+    /// # Errors
+    /// What `refill` says: then nothing of the stock is used.
+    pub fn fill<E>(
+        &mut self,
+        wanted: &mut [u8],
+        refill: impl Fn(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if wanted.len() > self.bytes.len() {
+            return refill(wanted);
+        }
+        if wanted.len() > self.left {
+            self.left = 0;
+            refill(&mut self.bytes)?;
+            self.left = self.bytes.len();
+        }
+        let used = self.bytes.iter_mut().take(self.left).rev();
+        for (to, from) in wanted.iter_mut().zip(used) {
+            *to = std::mem::take(from);
+        }
+        self.left -= wanted.len();
+        Ok(())
+    }
+}
+
 /// `N` fresh random bytes.
 pub fn random_bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
     let mut bytes = [0; N];
     random.fill(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn the_stock_hands_out_each_byte_once() {
+        let next = Cell::new(0_u32);
+        let refill = |bytes: &mut [u8]| {
+            // No byte is 0: that stands for one that was taken out.
+            bytes.iter_mut().for_each(|byte| {
+                next.set(next.get() + 1);
+                *byte = (next.get() % 255 + 1) as u8;
+            });
+            Ok::<(), ()>(())
+        };
+        let mut stock = RandomStock::empty();
+        for length in [16, 32, 0, 512, 1, 300, 300, 600, 12] {
+            let mut wanted = vec![0; length];
+            let before = (next.get(), stock.left);
+            stock.fill(&mut wanted, refill).unwrap();
+            assert!(wanted.iter().all(|&byte| byte != 0), "{length}");
+            let drawn = (next.get() - before.0) as usize;
+            assert_eq!(
+                drawn,
+                if length > 512 {
+                    length
+                } else if length > before.1 {
+                    512
+                } else {
+                    0
+                }
+            );
+            assert!(stock.bytes[stock.left..].iter().all(|&byte| byte == 0));
+        }
+        let mut wanted = [0; 512];
+        assert_eq!(stock.fill(&mut wanted, |_| Err("none")), Err("none"));
+        assert_eq!((stock.left, wanted), (0, [0; 512]));
+    }
 }
