@@ -151,17 +151,18 @@ fn of_two_log_outs_at_one_isolate_the_later_stays_in_kv() {
     let log_out = admin_request("POST", "users/alice/logout", Value::Null);
     let form = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
     let log_in = app.request("/o/token/", &form);
+    let logged_in = Cell::new(false);
     let in_between = async {
         while server.db.number("SELECT token_epoch FROM users") == 0 {
             take_turns().await;
         }
-        TestResponse(router::handle(&log_in, &server.app).await).tokens().access_token
+        let answer = TestResponse(router::handle(&log_in, &server.app).await);
+        logged_in.set(true);
+        answer.tokens().access_token
     };
     let later = async {
         // So that the login comes in between.
-        while server.db.number("SELECT count(*) FROM families") == 0 {
-            take_turns().await;
-        }
+        Crossing::until(&logged_in).await;
         TestResponse(router::handle(&log_out, &isolate.app).await).assert_status(204);
     };
     let earlier = async {
