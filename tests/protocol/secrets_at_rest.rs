@@ -3,7 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_TOKEN, MASTER_KEY, PASSWORD, TestServer, Tokens, form_request, request};
+use crate::support::{
+    ADMIN_TOKEN, MASTER_KEY, PASSWORD, TestServer, Tokens, VERIFIER, encode_form, form_request, request,
+};
 
 /// What was secret in a test, each under a name that says what it was.
 #[derive(Default)]
@@ -155,4 +157,83 @@ fn what_is_at_rest_gets_nobody_in() {
         }
         app.password("alice", text).assert_error(400, "invalid_grant");
     }
+}
+
+#[test]
+fn after_all_that_people_do_on_pages_there_is_no_secret_at_rest_or_in_the_log() {
+    let server = TestServer::with(&[("MAIL_CARRIER", "log")]);
+    let mut secrets = Secrets::default();
+    let browser = server.browser();
+    let take_cookies = |secrets: &mut Secrets| {
+        for name in ["postern_session", "postern_browser"] {
+            secrets.add("a cookie", &browser.cookie(name).expect("a cookie"));
+        }
+    };
+    let link = || {
+        let text = server.mailbox.take().pop().expect("an e-mail").text;
+        let link = text.lines().find(|line| line.starts_with("http")).expect("a link").to_owned();
+        link.trim_start_matches("http://localhost:8787").to_owned()
+    };
+    let secret_of = |link: &str| link.trim_end_matches('/').rsplit('/').next().expect("a secret").to_owned();
+    secrets.add("a password", PASSWORD);
+
+    let page = browser.get("/accounts/signup/");
+    let typed = [("username", "ann"), ("email", "ann@mail.example"), ("password", PASSWORD)];
+    browser.submit_once(&page, &typed).assert_status(303);
+    take_cookies(&mut secrets);
+    let verify = link();
+    secrets.add("a link", &secret_of(&verify));
+    browser.submit_once(&browser.get(&verify), &[]).assert_status(303);
+    browser.get(&verify).assert_status(404);
+
+    let app = server.code_application();
+    let code = browser.code(&app.authorization());
+    secrets.add("a code", &code);
+    secrets.add("a verifier", VERIFIER);
+    secrets.add_tokens(&app.exchange(&code).tokens());
+    app.exchange(&code).assert_error(400, "invalid_grant");
+    app.exchange(&format!("{code}x")).assert_error(400, "invalid_grant");
+    let second = browser.code(&app.authorization());
+    secrets.add("a code", &second);
+    let wrong = [("grant_type", "authorization_code"), ("code", &second), ("code_verifier", PASSWORD)];
+    app.token(&wrong).assert_error(400, "invalid_grant");
+    let misplaced = [("redirect_uri", code.as_str()), ("state", second.as_str()), ("client_id", PASSWORD)];
+    browser.get(&format!("/o/authorize/?{}", encode_form(&misplaced))).assert_status(400);
+
+    secrets.add("a wrong password", "correct horse batterz");
+    let login = browser.get("/accounts/login/");
+    browser
+        .submit_once(&login, &[("username", "ann"), ("password", "correct horse batterz")])
+        .assert_status(400);
+    browser
+        .submit_once(&login, &[("username", "correct horse batterz"), ("password", "x")])
+        .assert_status(400);
+    secrets.add("a new password", "another horse battery");
+    let change = browser.get("/accounts/password/");
+    let typed = [("current_password", PASSWORD), ("password", "another horse battery")];
+    browser.submit_once(&change, &typed).assert_status(303);
+    take_cookies(&mut secrets);
+    browser.post("/accounts/logout/", &[("csrf_token", &code)]).assert_status(403);
+
+    let ask = browser.get("/accounts/password/reset/");
+    browser.submit_once(&ask, &[("email", "ann@mail.example")]).assert_status(303);
+    let reset = link();
+    secrets.add("a link", &secret_of(&reset));
+    secrets.add("a third password", "a third horse battery");
+    let page = browser.get(&reset);
+    browser.submit_once(&page, &[("password", "short")]).assert_status(400);
+    server.db.is_down.set(true);
+    browser.submit_once(&page, &[("password", "a third horse battery")]).assert_status(503);
+    server.db.is_down.set(false);
+    let database = server.db.dump();
+    secrets.assert_not_in("the database, before the link is used", &database);
+    browser.submit_once(&page, &[("password", "a third horse battery")]).assert_status(303);
+    browser.get(&reset).assert_status(404);
+
+    let database = server.db.dump();
+    assert!(database.contains("ann@mail.example"), "the dump shows what is there");
+    secrets.assert_not_in("the database", &database);
+    secrets.assert_not_in("KV", &format!("{:?}", server.kv.entries()));
+    secrets.assert_not_in("the log", &Value::from(server.log()).to_string());
+    assert!(server.log().len() > 8, "refusals were logged");
 }

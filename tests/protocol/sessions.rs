@@ -408,3 +408,23 @@ fn cookies_on_loopback_are_plain_and_on_https_bound_to_the_host() {
         }
     }
 }
+
+#[test]
+fn fields_tell_browsers_and_password_managers_what_they_are_for() {
+    let server = TestServer::new();
+    let browser = server.browser();
+    let assert_fields = |path: &str, fields: &[(&str, &str)]| {
+        let text = browser.get(path).text();
+        for (name, autocomplete) in fields {
+            let field = format!("name=\"{name}\" autocomplete=\"{autocomplete}\"");
+            assert!(text.contains(&field), "{path}: {field}");
+        }
+    };
+    assert_fields("/accounts/login/", &[("username", "username"), ("password", "current-password")]);
+    let new = [("username", "username"), ("email", "email"), ("password", "new-password")];
+    assert_fields("/accounts/signup/", &new);
+    server.user("alice");
+    browser.log_in("alice");
+    let change = [("current_password", "current-password"), ("password", "new-password")];
+    assert_fields("/accounts/password/", &change);
+}
