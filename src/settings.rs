@@ -111,7 +111,7 @@ impl Settings {
         let (scopes, scope_words) = read.scopes()?;
         let issuer = read.issuer()?;
         let refresh_token_lifetime =
-            read.number("REFRESH_TOKEN_EXPIRE_SECONDS", 2_592_000, 0, LONGEST_SECONDS)?;
+            read.seconds("REFRESH_TOKEN_EXPIRE_SECONDS", 2_592_000, 0, LONGEST_SECONDS)?;
         Ok(Self {
             mail: read.mail(issuer.as_ref())?,
             issuer,
@@ -119,20 +119,9 @@ impl Settings {
             default_scopes: read.default_scopes(&scopes)?,
             scopes,
             scope_words,
-            access_token_lifetime: Lifetime(read.number(
-                "ACCESS_TOKEN_EXPIRE_SECONDS",
-                36_000,
-                1,
-                LONGEST_SECONDS,
-            )?),
-            refresh_token_lifetime: Some(Lifetime(refresh_token_lifetime))
-                .filter(|lifetime| lifetime.seconds() > 0),
-            refresh_token_grace: Lifetime(read.number(
-                "REFRESH_TOKEN_GRACE_PERIOD_SECONDS",
-                60,
-                0,
-                86_400,
-            )?),
+            access_token_lifetime: read.seconds("ACCESS_TOKEN_EXPIRE_SECONDS", 36_000, 1, LONGEST_SECONDS)?,
+            refresh_token_lifetime: Some(refresh_token_lifetime).filter(|lifetime| lifetime.seconds() > 0),
+            refresh_token_grace: read.seconds("REFRESH_TOKEN_GRACE_PERIOD_SECONDS", 60, 0, 86_400)?,
             rotate_refresh_token: read.number("ROTATE_REFRESH_TOKEN", true, false, true)?,
             refresh_token_reuse_protection: read.number(
                 "REFRESH_TOKEN_REUSE_PROTECTION",
@@ -141,27 +130,17 @@ impl Settings {
                 true,
             )?,
             // RFC 6749 §4.1.2: ten minutes at the most.
-            authorization_code_lifetime: Lifetime(read.number(
-                "AUTHORIZATION_CODE_EXPIRE_SECONDS",
-                60,
-                1,
-                600,
-            )?),
+            authorization_code_lifetime: read.seconds("AUTHORIZATION_CODE_EXPIRE_SECONDS", 60, 1, 600)?,
             pkce_required: read.number("PKCE_REQUIRED", true, false, true)?,
             redirect_schemes: read.redirect_schemes()?,
             always_ask: read.approval_prompt()?,
             sessions: SessionLimits {
-                idle: Lifetime(read.number("SESSION_IDLE_SECONDS", 1_209_600, 60, LONGEST_SECONDS)?),
-                absolute: Lifetime(read.number(
-                    "SESSION_LIFETIME_SECONDS",
-                    2_592_000,
-                    60,
-                    LONGEST_SECONDS,
-                )?),
+                idle: read.seconds("SESSION_IDLE_SECONDS", 1_209_600, 60, LONGEST_SECONDS)?,
+                absolute: read.seconds("SESSION_LIFETIME_SECONDS", 2_592_000, 60, LONGEST_SECONDS)?,
             },
             registrants: read.registrants()?,
             password_hasher: read.password_hasher()?,
-            validation_cache: Lifetime(read.number("VALIDATION_CACHE_SECONDS", 10, 0, 3_600)?),
+            validation_cache: read.seconds("VALIDATION_CACHE_SECONDS", 10, 0, 3_600)?,
             sign_up_limit: read.limit("SIGN_UP_LIMIT", "20/3600")?,
             login_failure_limit: read.limit("LOGIN_FAILURE_LIMIT", "10/900")?,
             address_failure_limit: read.limit("ADDRESS_FAILURE_LIMIT", "100/900")?,
@@ -198,6 +177,17 @@ impl Reader<'_> {
             Variable::Text(text) => Ok(Some(text)),
             Variable::NotText => Err(SettingError { name, reason: "must be a string, in quotes".to_owned() }),
         }
+    }
+
+    /// A span, in seconds, within bounds.
+    fn seconds(
+        &self,
+        name: &'static str,
+        default: i64,
+        least: i64,
+        most: i64,
+    ) -> Result<Lifetime, SettingError> {
+        self.number(name, default, least, most).map(Lifetime)
     }
 
     /// A number, or a truth value, within bounds.

@@ -1,4 +1,4 @@
-//! All that pages say, in English.
+//! All that pages and e-mails say, in English.
 
 use crate::settings::SettingError;
 
@@ -213,4 +213,31 @@ pub fn too_many(seconds: i64) -> String {
         ..=90 => format!("There were too many tries. Please wait {seconds} seconds."),
         _ => format!("There were too many tries. Please wait {} minutes.", seconds.saturating_add(59) / 60),
     }
+}
+
+pub const RESET_SUBJECT: &str = "Set a new password";
+pub const VERIFY_SUBJECT: &str = "Confirm your e-mail address";
+
+/// The e-mail with the link to a new password.
+pub fn reset_text(username: Option<&str>, issuer: &str, url: &str) -> String {
+    let account = username.map_or_else(
+        || "an account with this e-mail address".to_owned(),
+        |username| format!("your account {username}"),
+    );
+    format!(
+        "Somebody asked to set a new password for {account} at {issuer}\n\n\
+         To do that, open this link within an hour:\n\n\
+         {url}\n\n\
+         If it was not you, do nothing: your password stays as it is.\n"
+    )
+}
+
+/// The e-mail with the link that confirms an address.
+pub fn verify_text(issuer: &str, url: &str) -> String {
+    format!(
+        "Somebody gave this e-mail address for an account at {issuer}\n\n\
+         If it was you, open this link within three days to confirm that the address is yours:\n\n\
+         {url}\n\n\
+         If it was not you, do nothing.\n"
+    )
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::english;
 use crate::app::{App, Mail};
 use crate::grants::mail_links;
 use crate::model::mail_link::MailLink;
@@ -33,28 +34,17 @@ pub async fn send_to_verify(user: &User, issuer: &str, app: &App) -> Result<(), 
 /// For who has forgotten their password. There may be several accounts, so it says which; but not to an address that nobody
 /// has confirmed, since whoever gave it has chosen the username, too: the page that the link opens says it.
 pub fn reset_password(link: &MailLink, issuer: &str) -> Mail {
-    let account = match link.is_verified {
-        true => format!("your account {}", link.username),
-        false => "an account with this e-mail address".to_owned(),
-    };
-    let text = format!(
-        "Somebody asked to set a new password for {account} at {issuer}\n\n\
-         To do that, open this link within an hour:\n\n\
-         {issuer}/accounts/password/reset/{secret}/\n\n\
-         If it was not you, do nothing: your password stays as it is.\n",
-        secret = link.secret.expose(),
-    );
-    Mail { to: link.email.clone(), subject: "Set a new password".to_owned(), text }
+    let username = Some(link.username.as_str()).filter(|_| link.is_verified);
+    let url = format!("{issuer}/accounts/password/reset/{}/", link.secret.expose());
+    mail(link, english::RESET_SUBJECT, english::reset_text(username, issuer, &url))
 }
 
 /// For who has signed up, or changed their address. It does not quote the username: anybody may send this to anybody.
 pub fn verify_email(link: &MailLink, issuer: &str) -> Mail {
-    let text = format!(
-        "Somebody gave this e-mail address for an account at {issuer}\n\n\
-         If it was you, open this link within three days to confirm that the address is yours:\n\n\
-         {issuer}/accounts/email/verify/{secret}/\n\n\
-         If it was not you, do nothing.\n",
-        secret = link.secret.expose(),
-    );
-    Mail { to: link.email.clone(), subject: "Confirm your e-mail address".to_owned(), text }
+    let url = format!("{issuer}/accounts/email/verify/{}/", link.secret.expose());
+    mail(link, english::VERIFY_SUBJECT, english::verify_text(issuer, &url))
+}
+
+fn mail(link: &MailLink, subject: &str, text: String) -> Mail {
+    Mail { to: link.email.clone(), subject: subject.to_owned(), text }
 }

@@ -261,38 +261,32 @@ pub async fn delete(
     Ok(outcome(&outcomes, 3)?.rows.is_empty())
 }
 
-/// As [`note_login`], for a session.
+/// Notes a successful login to our own pages, and the password's hash if it was made anew; only if the session was stored.
 pub(super) fn note_session(
     user: &UserId,
     password_hash: Option<&str>,
     session: &SessionId,
     now: Timestamp,
 ) -> Statement {
-    Statement::new(
-        "UPDATE users SET last_login_at = ?2, password_hash = coalesce(?3, password_hash)
-         WHERE id = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE id = ?4)",
-    )
-    .bind(user)
-    .bind(now)
-    .bind(password_hash)
-    .bind(session)
+    let sql = "UPDATE users SET last_login_at = ?2, password_hash = coalesce(?3, password_hash)
+         WHERE id = ?1 AND EXISTS (SELECT 1 FROM sessions WHERE id = ?4)";
+    bind_login(sql, user, password_hash, now).bind(session)
 }
 
-/// Notes a successful login, and the password's hash if it was made anew; only if the family was stored.
+/// As [`note_session`], for a login to an application; only if the family was stored.
 pub(super) fn note_login(
     user: &UserId,
     password_hash: Option<&str>,
     family: &FamilyId,
     now: Timestamp,
 ) -> Statement {
-    Statement::new(
-        "UPDATE users SET last_login_at = ?2, password_hash = coalesce(?3, password_hash)
-         WHERE id = ?1 AND EXISTS (SELECT 1 FROM families WHERE id = ?4)",
-    )
-    .bind(user)
-    .bind(now)
-    .bind(password_hash)
-    .bind(family)
+    let sql = "UPDATE users SET last_login_at = ?2, password_hash = coalesce(?3, password_hash)
+         WHERE id = ?1 AND EXISTS (SELECT 1 FROM families WHERE id = ?4)";
+    bind_login(sql, user, password_hash, now).bind(family)
+}
+
+fn bind_login(sql: &'static str, user: &UserId, password_hash: Option<&str>, now: Timestamp) -> Statement {
+    Statement::new(sql).bind(user).bind(now).bind(password_hash)
 }
 
 pub(super) fn read(row: &Row) -> Result<User, StoreError> {
