@@ -1,4 +1,5 @@
-//! What a request may reach: settings, clock, randomness, database, hot tokens, log, and what the isolate remembers.
+//! What a request may reach: settings, clock, randomness, database, hot tokens, identity providers, log, and what the
+//! isolate remembers.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -24,6 +25,7 @@ pub struct App {
     pub limiter: Option<Box<dyn Limiter>>,
     /// None where the settings name nobody who carries e-mail.
     pub mailer: Option<Box<dyn Mailer>>,
+    pub outbound: Box<dyn Outbound>,
     pub log: Box<dyn Log>,
     /// No borrow of it may live across an await.
     pub memory: RefCell<Memory>,
@@ -78,6 +80,49 @@ pub struct Mail {
     pub subject: String,
     pub text: String,
 }
+
+/// Sends requests to identity providers. No redirect is followed: what a request carries is for its host alone.
+#[async_trait(?Send)]
+pub trait Outbound {
+    /// Waits at most [`OUTBOUND_SECONDS`], and reads at most [`LONGEST_OUTBOUND_ANSWER`] bytes.
+    ///
+    /// # Errors
+    /// There was no whole answer.
+    async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError>;
+}
+
+/// How long an identity provider may take for a whole answer, in seconds.
+pub const OUTBOUND_SECONDS: u32 = 5;
+
+/// How long the answer of an identity provider may be, in bytes.
+pub const LONGEST_OUTBOUND_ANSWER: usize = 256 * 1024;
+
+/// It may hold tokens and secrets: not to be logged.
+#[derive(Clone)]
+pub struct OutboundRequest {
+    pub method: &'static str,
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<String>,
+}
+
+/// It may hold tokens: not to be logged.
+pub struct OutboundResponse {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// An identity provider did not answer, and why; without what was sent.
+#[derive(Debug)]
+pub struct OutboundError(pub String);
+
+impl fmt::Display for OutboundError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "outbound: {}", self.0)
+    }
+}
+
+impl Error for OutboundError {}
 
 /// The operator's log: one JSON object a line. No secret, token, password or code may get here.
 pub trait Log {

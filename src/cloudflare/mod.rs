@@ -6,6 +6,7 @@ mod hot_tokens;
 mod http;
 mod limiter;
 mod mail;
+mod outbound;
 mod rpc;
 #[cfg(feature = "test_hooks")]
 mod test_hooks;
@@ -111,6 +112,7 @@ fn open(env: &JsValue) -> Result<App, SettingError> {
         db: Box::new(database::D1(env.d1("DB").map_err(missing("DB"))?)),
         hot: Box::new(hot_tokens::Kv(env.kv("TOKENS").map_err(missing("TOKENS"))?)),
         limiter: limiter::open(env)?,
+        outbound: Box::new(outbound::Fetch),
         log: Box::new(WorkerLog),
         memory: RefCell::new(Memory::default()),
     })

@@ -6,6 +6,7 @@ pub mod edge;
 pub mod hot;
 mod mail;
 mod meddling;
+mod outbound;
 mod response;
 pub mod sqlite;
 
@@ -31,6 +32,7 @@ pub use client::{ApplicationBuilder, TestClient, Tokens};
 pub use hot::FakeKv;
 pub use mail::Mailbox;
 pub use meddling::{Meddle, Meddling};
+pub use outbound::Providers;
 pub use response::TestResponse;
 use sqlite::Sqlite;
 
@@ -50,6 +52,8 @@ pub struct TestServer {
     log: Rc<RefCell<Vec<Value>>>,
     /// What has been sent, if the settings name a carrier.
     pub mailbox: Mailbox,
+    /// The identity providers that it can reach.
+    pub providers: Providers,
     settings: Vec<(String, String)>,
     isolates: Rc<Cell<u64>>,
 }
@@ -125,6 +129,7 @@ impl TestServer {
         isolates.set(isolates.get() + 1);
         let read = Settings::read(&variable).expect("the settings of the test are good");
         let mailbox = Mailbox::default();
+        let providers = Providers::default();
         let mailer = read.mail.as_ref().map(|_| Box::new(mailbox.clone()) as Box<dyn Mailer>);
         let app = App {
             settings: read,
@@ -134,10 +139,11 @@ impl TestServer {
             hot,
             limiter: None,
             mailer,
+            outbound: Box::new(providers.clone()),
             log: Box::new(Captured(log.clone())),
             memory: RefCell::new(Memory::default()),
         };
-        Self { app, db, kv, clock, log, mailbox, settings, isolates }
+        Self { app, db, kv, clock, log, mailbox, providers, settings, isolates }
     }
 
     pub fn now(&self) -> i64 {
