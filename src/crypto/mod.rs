@@ -4,6 +4,7 @@ pub mod encoding;
 pub mod keys;
 pub mod password_hash;
 pub mod secret;
+pub mod signature;
 
 use hmac::Hmac;
 use sha2::{Digest, Sha256};

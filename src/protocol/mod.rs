@@ -5,6 +5,8 @@ pub mod authorization_request;
 pub mod error;
 pub mod grant_type;
 pub mod json;
+pub mod jwk;
+pub mod jwt;
 pub mod params;
 pub mod pkce;
 pub mod uri;

@@ -4,6 +4,7 @@ use postern::crypto::encoding::{base64url, from_base64, from_base64url, header_t
 use postern::crypto::keys::KeyRing;
 use postern::crypto::password_hash::{PasswordHasher, PasswordMatch};
 use postern::crypto::secret::Secret;
+use postern::crypto::signature::{PublicKey, SignatureAlgorithm};
 use postern::model::address::Address;
 use postern::model::application::{Registration, SecretHash};
 use postern::model::family::TokenDigest;
@@ -17,6 +18,8 @@ use postern::model::username::{self, Username};
 use postern::pages::consent::Decision;
 use postern::pages::next::Next;
 use postern::protocol::authorization::{self, Credentials};
+use postern::protocol::jwk::JwkSet;
+use postern::protocol::jwt::{Jwt, LONGEST_JWT};
 use postern::protocol::params::{Params, decode, decode_segment, encode};
 use postern::protocol::pkce::CodeChallenge;
 use postern::protocol::uri::{
@@ -27,7 +30,7 @@ use postern::settings::{Settings, Variable};
 use postern::tokens::record::TokenRecord;
 use postern::tokens::token::{AccessToken, RefreshToken};
 use proptest::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::support::{
     CALLBACK, MASTER_KEY, PASSWORD, TestResponse, TestServer, bytes_request, form_of, form_request,
@@ -119,6 +122,9 @@ const OF_APPLICATIONS: &[&str] = &[
     "owner",
     "is_active",
 ];
+const OF_HEADERS: &[&str] = &["kid", "typ", "crit", "b64", "jku", "jwk", "x5c"];
+const OF_CLAIMS: &[&str] = &["iss", "sub", "aud", "azp", "exp", "iat", "nbf", "nonce", "email_verified"];
+const OF_KEYS: &[&str] = &["kid", "use", "key_ops", "alg", "issuer"];
 const OF_USERS: &[&str] = &[
     "username",
     "password",
@@ -377,6 +383,72 @@ proptest! {
         prop_assert!(header.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
         if header.contains('%') && !text.contains('\0') {
             prop_assert_eq!(decode_segment(&header).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn json_web_tokens(
+        garbage in text(),
+        alg in prop::sample::select(vec!["RS256", "ES256", "EdDSA", "none", "HS256", ""]),
+        mut header in object_with(OF_HEADERS),
+        claims in object_with(OF_CLAIMS),
+        name in prop::sample::select(OF_CLAIMS),
+        signature in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let _ = Jwt::parse(&garbage);
+        header.insert("alg".to_owned(), alg.into());
+        let part = |object: &Map<String, Value>| base64url(Value::Object(object.clone()).to_string().as_bytes());
+        let token = format!("{}.{}.{}", part(&header), part(&claims), base64url(&signature));
+        if let Ok(jwt) = Jwt::parse(&token) {
+            assert_eq!((jwt.algorithm.as_str(), jwt.kid), (alg, header.get("kid").map(|kid| kid.as_str().unwrap().to_owned())));
+            assert!(!header.contains_key("crit") && token.len() <= LONGEST_JWT);
+        }
+        let input = token.rsplit_once('.').unwrap().0;
+        for bad in [format!("{input}{garbage}"), format!("{token}{garbage}"), format!("{garbage}.{token}")] {
+            if let Ok(jwt) = Jwt::parse(&bad) {
+                assert_eq!(format!("{}.{}", jwt.signing_input, base64url(&jwt.signature)), bad);
+            }
+        }
+        let good = format!("{}.{}.", base64url(br#"{"alg":"RS256"}"#), part(&claims));
+        if let Ok(jwt) = Jwt::parse(&good) {
+            assert!(jwt.claims.keys().eq(claims.keys()));
+            let claim = claims.get(name);
+            assert_eq!(jwt.text(name).ok(), claim.map_or(Some(None), |claim| claim.as_str().map(Some)));
+            if let Ok(time) = jwt.time(name) {
+                assert_eq!(time.is_some(), claim.is_some());
+                assert!(time.is_none_or(|time| time.abs() < 1 << 53 && claim.unwrap().is_number()));
+            }
+            let _ = jwt.audiences();
+        }
+    }
+
+    #[test]
+    fn key_sets(
+        body in prop::collection::vec(any::<u8>(), 0..200),
+        keys in prop::collection::vec((object_with(OF_KEYS), prop::collection::vec(any::<u8>(), 0..300), prop::sample::select(vec![31_usize, 32, 48, 256, 257]), any::<prop::sample::Index>()), 0..5),
+        kid in prop::option::of(text()),
+    ) {
+        let _ = JwkSet::parse(&body);
+        let keys = keys.into_iter().map(|(mut key, mut bytes, length, kind)| {
+            bytes.resize(length, 0xff);
+            let kinds = [("RSA", ""), ("EC", "P-256"), ("EC", "P-384"), ("OKP", "Ed25519"), ("oct", "")];
+            let (kty, crv) = kind.get(&kinds);
+            for (name, value) in [("kty", *kty), ("crv", *crv), ("e", "AQAB")] {
+                key.insert(name.to_owned(), value.into());
+            }
+            for name in ["n", "x", "y"] {
+                key.insert(name.to_owned(), base64url(&bytes).into());
+            }
+            Value::Object(key)
+        });
+        let set = JwkSet::parse(json!({"keys": keys.collect::<Vec<Value>>()}).to_string().as_bytes());
+        for name in ["RS256", "PS512", "ES256", "ES384", "EdDSA"] {
+            let algorithm = SignatureAlgorithm::parse(name).unwrap();
+            if let Some(found) = set.as_ref().and_then(|set| set.find(kid.as_deref(), algorithm)) {
+                assert!(found.key.fits(algorithm) && found.algorithm.is_none_or(|only| only == algorithm));
+                assert!(kid.is_none() || found.kid == kid);
+                assert!(!matches!(&found.key, PublicKey::Rsa { n, .. } if n.len() < 256));
+            }
         }
     }
 
