@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::crypto::Random;
+use crate::crypto::secret::Secret;
+use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
 use crate::memory::Memory;
 use crate::model::time::{Lifetime, Timestamp};
 use crate::settings::Settings;
@@ -123,6 +125,44 @@ impl fmt::Display for OutboundError {
 }
 
 impl Error for OutboundError {}
+
+/// Signatures by public keys (RFC 7518 §3): the runtime makes and verifies them many times faster than wasm can.
+#[async_trait(?Send)]
+pub trait Signatures {
+    /// True if `signature` is that of `message`. False too where the key does not fit the algorithm, or the signature is
+    /// malformed.
+    async fn verify(
+        &self,
+        algorithm: SignatureAlgorithm,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool;
+
+    /// Signs by a private key: PKCS#8 in PEM (RFC 7468 §10). The signature is as a JWS has it: of ES256, r and s in 64
+    /// bytes (RFC 7518 §3.4).
+    ///
+    /// # Errors
+    /// The key is not one of the algorithm's.
+    async fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        key: &Secret,
+        message: &[u8],
+    ) -> Result<Vec<u8>, SignatureError>;
+}
+
+/// Nothing was signed, and why; without the key.
+#[derive(Debug)]
+pub struct SignatureError(pub String);
+
+impl fmt::Display for SignatureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "signature: {}", self.0)
+    }
+}
+
+impl Error for SignatureError {}
 
 /// The operator's log: one JSON object a line. No secret, token, password or code may get here.
 pub trait Log {
