@@ -1,5 +1,5 @@
-//! What a request may reach: settings, clock, randomness, database, hot tokens, identity providers, log, and what the
-//! isolate remembers.
+//! What a request may reach: settings, clock, randomness, database, hot tokens, identity providers, signatures, log, and
+//! what the isolate remembers.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -28,6 +28,7 @@ pub struct App {
     /// None where the settings name nobody who carries e-mail.
     pub mailer: Option<Box<dyn Mailer>>,
     pub outbound: Box<dyn Outbound>,
+    pub signatures: Box<dyn Signatures>,
     pub log: Box<dyn Log>,
     /// No borrow of it may live across an await.
     pub memory: RefCell<Memory>,

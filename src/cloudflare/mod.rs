@@ -8,6 +8,7 @@ mod limiter;
 mod mail;
 mod outbound;
 mod rpc;
+mod signatures;
 #[cfg(feature = "test_hooks")]
 mod test_hooks;
 
@@ -113,6 +114,7 @@ fn open(env: &JsValue) -> Result<App, SettingError> {
         hot: Box::new(hot_tokens::Kv(env.kv("TOKENS").map_err(missing("TOKENS"))?)),
         limiter: limiter::open(env)?,
         outbound: Box::new(outbound::Fetch),
+        signatures: Box::new(signatures::WebCrypto),
         log: Box::new(WorkerLog),
         memory: RefCell::new(Memory::default()),
     })

@@ -5,6 +5,10 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::app;
+use crate::crypto::encoding::{base64url, from_base64url};
+use crate::crypto::secret::Secret;
+use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
+use crate::protocol::jwk::JwkSet;
 use crate::store::database::{self, Statement, StoreError};
 
 /// Runs `[{"sql": …, "values": […]}, …]` as one batch through the D1 driver, or, if there is only one and `single`
@@ -16,6 +20,25 @@ pub async fn run_statements(statements: JsValue, single: JsValue) -> JsValue {
         Err(error) => json!({"error": error.to_string()}),
     };
     JsValue::from_str(&answer.to_string())
+}
+
+/// Verifies `{"jwk": …, "found_by": …, "algorithm": …, "message": …, "signature": …}`: the key is taken from its set for
+/// one algorithm, and used for another. Resolves to true or false, or to null if there is no such key.
+#[wasm_bindgen(js_name = verifySignature)]
+pub async fn verify_signature(case: JsValue) -> JsValue {
+    let case = case.as_string().and_then(|case| serde_json::from_str(&case).ok()).unwrap_or_default();
+    match verify(&case).await {
+        Some(verified) => JsValue::from_bool(verified),
+        None => JsValue::NULL,
+    }
+}
+
+/// Signs `{"key": …, "algorithm": …, "message": …}`. Resolves to the signature in base64url, or to null and says why in
+/// the log.
+#[wasm_bindgen(js_name = signMessage)]
+pub async fn sign_message(case: JsValue) -> JsValue {
+    let case = case.as_string().and_then(|case| serde_json::from_str(&case).ok()).unwrap_or_default();
+    sign(&case).await.map_or(JsValue::NULL, |signature| JsValue::from_str(&base64url(&signature)))
 }
 
 /// Panics, at once or when D1 has answered; never resolves.
@@ -56,6 +79,33 @@ async fn ask_storage() {
     if let Ok(app) = app() {
         let _ = database::ping(&*app.db).await;
     }
+}
+
+async fn verify(case: &Value) -> Option<bool> {
+    let signature = from_base64url(text(case, "signature")?)?;
+    let key = public_key(case)?;
+    let message = text(case, "message")?.as_bytes();
+    Some(app().ok()?.signatures.verify(algorithm(case, "algorithm")?, &key, message, &signature).await)
+}
+
+async fn sign(case: &Value) -> Option<Vec<u8>> {
+    let key = Secret::new(text(case, "key")?);
+    let app = app().ok()?;
+    let signed = app.signatures.sign(algorithm(case, "algorithm")?, &key, text(case, "message")?.as_bytes());
+    signed.await.inspect_err(|error| app.log.line(json!({"event": "not_signed", "detail": error.0}))).ok()
+}
+
+fn public_key(case: &Value) -> Option<PublicKey> {
+    let set = JwkSet::parse(json!({"keys": [case.get("jwk")?]}).to_string().as_bytes())?;
+    Some(set.find(None, algorithm(case, "found_by")?)?.key.clone())
+}
+
+fn algorithm(case: &Value, name: &str) -> Option<SignatureAlgorithm> {
+    SignatureAlgorithm::parse(text(case, name)?)
+}
+
+fn text<'a>(case: &'a Value, name: &str) -> Option<&'a str> {
+    case.get(name)?.as_str()
 }
 
 async fn run(statements: &str, single: bool) -> Result<Vec<Value>, StoreError> {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::encoding::from_base64;
+use super::secret::Secret;
+
 /// An `alg` of a signature that somebody else can verify. There is neither `none` nor a MAC, so no token can choose one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
@@ -71,14 +74,15 @@ impl SignatureAlgorithm {
 
 impl PublicKey {
     /// An RSA key of 2048 to 8192 bits (RFC 7518 §3.3). Leading zeros do not count: some put one (RFC 7518 §6.3.1.1).
-    /// None too for a modulus that does not fill its bytes, or an exponent of more than 32 bits: nobody makes those, and
-    /// what computes with keys refuses one or the other.
+    /// None too for a modulus that does not fill its bytes, or an exponent other than 3 and 65537: nobody makes those, and
+    /// WebCrypto on Workers refuses the latter.
     pub fn rsa(n: &[u8], e: &[u8]) -> Option<Self> {
         let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
-        let is_whole = n.first().is_some_and(|&byte| byte >= 0x80) && is_odd(n);
-        let is_exponent = e.len() <= 4 && is_odd(e) && *e != [1];
-        let fits = is_whole && (256..=1024).contains(&n.len()) && is_exponent;
-        fits.then(|| Self::Rsa { n: n.to_vec(), e: e.to_vec() })
+        let is_modulus = (256..=1024).contains(&n.len())
+            && n.first().is_some_and(|&byte| byte >= 0x80)
+            && n.last().is_some_and(|byte| byte % 2 == 1);
+        let is_exponent = matches!(e, [3] | [1, 0, 1]);
+        (is_modulus && is_exponent).then(|| Self::Rsa { n: n.to_vec(), e: e.to_vec() })
     }
 
     /// A point of P-256, which may not lie on it: that shows when it is used.
@@ -118,13 +122,16 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// The bytes of a private key that is PKCS#8 in PEM (RFC 7468 §10): one `PRIVATE KEY`, and nothing around it.
+pub fn pkcs8_from_pem(pem: &Secret) -> Option<Vec<u8>> {
+    let body = pem.expose().trim().strip_prefix("-----BEGIN PRIVATE KEY-----")?;
+    let body = body.strip_suffix("-----END PRIVATE KEY-----")?;
+    from_base64(&body.split_ascii_whitespace().collect::<String>()).filter(|bytes| !bytes.is_empty())
+}
+
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
-}
-
-fn is_odd(bytes: &[u8]) -> bool {
-    bytes.last().is_some_and(|byte| byte % 2 == 1)
 }
 
 #[cfg(test)]
@@ -177,7 +184,7 @@ mod tests {
         let mut even = of(256, 0x80);
         even[255] = 0xfe;
         assert_eq!(PublicKey::rsa(&even, &e), None);
-        for e in [&[][..], &[0], &[1], &[0, 1], &[2], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
+        for e in [&[][..], &[0], &[1], &[2], &[1, 0, 3], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
             assert_eq!(PublicKey::rsa(&of(256, 0x80), e), None, "{e:?}");
         }
     }
@@ -191,6 +198,28 @@ mod tests {
             assert_eq!(PublicKey::p384(&vec![1; length], &[1; 48]), None);
             assert_eq!(PublicKey::p384(&[1; 48], &vec![1; length]), None);
             assert_eq!(PublicKey::ed25519(&vec![1; length]), None);
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_read_from_pem() {
+        // RFC 7468 §10
+        let read = |pem: &str| pkcs8_from_pem(&Secret::new(pem));
+        let good = "-----BEGIN PRIVATE KEY-----\nAAEC\nAwQ=\n-----END PRIVATE KEY-----\n";
+        assert_eq!(read(good), Some(vec![0, 1, 2, 3, 4]));
+        assert_eq!(read(&format!("\r\n {}", good.replace('\n', "\r\n"))), read(good));
+        for bad in [
+            "",
+            "AAEC",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
+            &good.replace("AwQ=", "AwQ"),
+            &good.replace("AwQ=", "Aw-_"),
+            &good.replace("PRIVATE", "EC PRIVATE"),
+            &good.replace("PRIVATE", "PUBLIC"),
+            &format!("{good}{good}"),
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
         }
     }
 }

@@ -55,6 +55,7 @@ mod rfc9700;
 mod secrets_at_rest;
 mod sessions;
 mod sign_up;
+mod signatures;
 mod storage;
 mod token_endpoint;
 mod validate;

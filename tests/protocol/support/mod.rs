@@ -8,6 +8,7 @@ mod mail;
 mod meddling;
 mod outbound;
 mod response;
+mod signatures;
 pub mod sqlite;
 
 use std::cell::{Cell, RefCell};
@@ -34,6 +35,7 @@ pub use mail::Mailbox;
 pub use meddling::{Meddle, Meddling};
 pub use outbound::Providers;
 pub use response::TestResponse;
+pub use signatures::{Ring, Signer, vectors};
 use sqlite::Sqlite;
 
 pub const ADMIN_TOKEN: &str = "the-admin-token-of-the-tests-is-long-enough";
@@ -140,6 +142,7 @@ impl TestServer {
             limiter: None,
             mailer,
             outbound: Box::new(providers.clone()),
+            signatures: Box::new(Ring),
             log: Box::new(Captured(log.clone())),
             memory: RefCell::new(Memory::default()),
         };
