@@ -53,4 +53,6 @@ export function person(postern) {
 }
 
 const entities = { lt: "<", gt: ">", quot: '"', "#39": "'", amp: "&" };
-const unescape = (text) => text.replace(/&(lt|gt|quot|#39|amp);/g, (_, name) => entities[name]);
+
+/** What an attribute in HTML says. */
+export const unescape = (text) => text.replace(/&(lt|gt|quot|#39|amp);/g, (_, name) => entities[name]);
