@@ -1,7 +1,8 @@
 // Builds the Worker into build/: release wasm, its bindings, optimized and bundled. Does nothing if no input has changed.
-// `node scripts/build.mjs test_hooks` builds what tests of storage and panics need into build/test_hooks/: a debug build with the
-// RPC methods of src/cloudflare/test_hooks.rs. `bench_noop` and `bench_floor` are what the bench compares with, built as
-// the release is, but that the no-op's entrypoint is as worker-build makes it. Every program that worker-build would download is handed to it.
+// `node scripts/build.mjs test_hooks` builds what tests of storage, outbound requests and panics need into build/test_hooks/: a
+// debug build with the RPC methods of src/cloudflare/test_hooks.rs. `bench_noop` and `bench_floor` are what the bench compares with,
+// built as the release is, but that the no-op's entrypoint is as worker-build makes it. Every program that worker-build would download
+// is handed to it.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";

@@ -46,7 +46,7 @@ impl Outbound for Fetch {
     }
 }
 
-/// The messages of `fetch` and of ours name neither the request's URL nor what it carried.
+/// The messages of outbound.js name neither the request's URL nor what it carried.
 fn failed(error: &JsValue) -> OutboundError {
     let message = Reflect::get(error, &JsValue::from_str("message")).unwrap_or_default();
     OutboundError(message.as_string().unwrap_or_default())

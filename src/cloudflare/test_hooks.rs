@@ -5,6 +5,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::app;
+use crate::app::{OutboundError, OutboundRequest, OutboundResponse};
 use crate::crypto::encoding::{base64url, from_base64url};
 use crate::crypto::secret::Secret;
 use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
@@ -39,6 +40,17 @@ pub async fn verify_signature(case: JsValue) -> JsValue {
 pub async fn sign_message(case: JsValue) -> JsValue {
     let case = case.as_string().and_then(|case| serde_json::from_str(&case).ok()).unwrap_or_default();
     sign(&case).await.map_or(JsValue::NULL, |signature| JsValue::from_str(&base64url(&signature)))
+}
+
+/// Sends `{"method": …, "url": …, "headers": [[name, value], …], "body": …}` through the outbound port; `body` may be
+/// missing. Resolves to the JSON of `{"status": …, "body": …}`, the body as text, or of `{"error": …}`.
+#[wasm_bindgen(js_name = sendOutbound)]
+pub async fn send_outbound(request: JsValue) -> JsValue {
+    let answer = match send(&request.as_string().unwrap_or_default()).await {
+        Ok(answer) => json!({"status": answer.status, "body": String::from_utf8_lossy(&answer.body)}),
+        Err(error) => json!({"error": error.to_string()}),
+    };
+    JsValue::from_str(&answer.to_string())
 }
 
 /// Panics, at once or when D1 has answered; never resolves.
@@ -130,9 +142,31 @@ async fn run(statements: &str, single: bool) -> Result<Vec<Value>, StoreError> {
         .collect())
 }
 
+async fn send(request: &str) -> Result<OutboundResponse, OutboundError> {
+    let app = app().map_err(|error| OutboundError(error.to_string()))?;
+    let request: Value = serde_json::from_str(request).map_err(|error| OutboundError(error.to_string()))?;
+    let request = read_request(&request).ok_or_else(|| OutboundError("not a request".to_owned()))?;
+    app.outbound.send(request).await
+}
+
+fn read_request(request: &Value) -> Option<OutboundRequest> {
+    let headers = request.get("headers")?.as_array()?.iter();
+    let header = |header: &Value| Some((leak(header.get(0)?)?, header.get(1)?.as_str()?.to_owned()));
+    Some(OutboundRequest {
+        method: leak(request.get("method")?)?,
+        url: request.get("url")?.as_str()?.to_owned(),
+        headers: headers.map(header).collect::<Option<_>>()?,
+        body: request.get("body").and_then(Value::as_str).map(str::to_owned),
+    })
+}
+
+/// A text that in the server stands in the source.
+fn leak(text: &Value) -> Option<&'static str> {
+    Some(Box::leak(text.as_str()?.to_owned().into_boxed_str()))
+}
+
 fn read(statement: &Value) -> Option<Statement> {
-    let sql: &'static str = Box::leak(statement.get("sql")?.as_str()?.to_owned().into_boxed_str());
-    let mut read = Statement::new(sql);
+    let mut read = Statement::new(leak(statement.get("sql")?)?);
     for value in statement.get("values").and_then(Value::as_array).into_iter().flatten() {
         read.values.push(match value {
             Value::Null => database::Value::Null,

@@ -3,33 +3,46 @@ import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 
 const build = fileURLToPath(new URL("../../build", import.meta.url));
+const caller = fileURLToPath(new URL("rpc-caller.mjs", import.meta.url));
+const compatibilityDate = "2026-10-01";
+const unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
 
 /**
  * Starts it with these settings and secrets, after these statements, over the D1 and KV that a folder holds, or over fresh
- * ones. What it logs goes to `hear`. `url`: where it listens. `env`: its bindings. `stop()` ends it.
+ * ones. What it logs goes to `hear`. `testHooks` takes the other build. `url`: where it listens. `env`: its bindings.
+ * `rpc(method, ...args)`: an RPC method, called by another Worker; `{ resolved }` or `{ rejected }`. `stop()` ends it.
  */
-export async function startBare({ bindings, schema, folder, hear }) {
+export async function startBare({ bindings, schema, folder, hear, testHooks = false }) {
+  const root = testHooks ? `${build}/test_hooks` : build;
+  const postern = {
+    name: "postern",
+    modulesRoot: root,
+    modules: [
+      { type: "ESModule", path: `${root}/index.js` },
+      { type: "CompiledWasm", path: `${root}/index_bg.wasm` },
+    ],
+    compatibilityDate,
+    bindings,
+    d1Databases: { DB: "DB" },
+    kvNamespaces: { TOKENS: "TOKENS" },
+    unsafeDirectSockets,
+  };
+  const rpcCaller = { name: "rpc-caller", modules: true, scriptPath: caller, compatibilityDate, serviceBindings: { AUTH: "postern" }, unsafeDirectSockets };
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      name: "postern",
-      modulesRoot: build,
-      modules: [
-        { type: "ESModule", path: `${build}/index.js` },
-        { type: "CompiledWasm", path: `${build}/index_bg.wasm` },
-      ],
-      compatibilityDate: "2026-10-01",
-      bindings,
-      d1Databases: { DB: "DB" },
-      kvNamespaces: { TOKENS: "TOKENS" },
+      workers: [postern, rpcCaller],
       resourcePersistencePath: folder,
-      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
       ...(hear && { handleStructuredLogs: ({ message }) => hear(message) }),
       handleRuntimeStdio: (stdout, stderr) => (stdout.resume(), stderr.pipe(process.stderr)),
     }),
   );
   await miniflare.ready;
   const url = await miniflare.unsafeGetDirectURL("postern");
-  const env = await miniflare.getBindings();
+  const env = await miniflare.getBindings("postern");
   for (const statement of schema) await env.DB.prepare(statement).run();
-  return { url, env, stop: () => miniflare.dispose() };
+  const rpc = async (method, ...args) => {
+    const call = new URL(`/call?method=${method}`, await miniflare.unsafeGetDirectURL("rpc-caller"));
+    return (await fetch(call, { method: "POST", body: JSON.stringify(args) })).json();
+  };
+  return { url, env, rpc, stop: () => miniflare.dispose() };
 }
