@@ -173,3 +173,18 @@ CREATE TABLE IF NOT EXISTS authorization_codes (
   consumed_at           INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS authorization_codes_by_expiry ON authorization_codes (expires_at);
+
+-- Users' accounts at identity providers. `uid` is the provider's own id of the person, never an e-mail address. `tokens` are
+-- the provider's, sealed for this row; `lease_until`: somebody is refreshing them, until then at the most.
+CREATE TABLE IF NOT EXISTS social_accounts (
+  id           TEXT PRIMARY KEY,
+  user_id      TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  provider     TEXT NOT NULL,
+  uid          TEXT NOT NULL,
+  tokens       TEXT,
+  lease_until  INTEGER,
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL,
+  UNIQUE (provider, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS social_accounts_by_user ON social_accounts (user_id, provider);

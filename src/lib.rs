@@ -2,7 +2,8 @@
 //!
 //! A request comes in at [`cloudflare`] (or, in tests, straight at [`router::handle`]), is routed to one of the
 //! [`endpoints`] (for programs) or [`pages`] (for people), each given a [`call::Call`]. They ask [`grants`] for the
-//! rules, [`tokens`] for minting, finding and ending tokens, and [`store`] for SQL. [`model`] is what exists,
+//! rules, [`tokens`] for minting, finding and ending tokens, [`social`] for what identity providers say, and [`store`] for
+//! SQL. [`model`] is what exists,
 //! [`protocol`] what the RFCs define, [`crypto`] what keeps secrets. A file uses its own room and rooms further down,
 //! never up; [`app`], [`settings`] and [`memory`] are usable from [`endpoints`] down to [`store`].
 //!
@@ -23,5 +24,6 @@ pub mod pages;
 pub mod protocol;
 pub mod router;
 pub mod settings;
+pub mod social;
 pub mod store;
 pub mod tokens;

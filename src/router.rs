@@ -15,7 +15,7 @@ use crate::call::{self, Call, Refusal, Request, Response};
 use crate::endpoints::cors;
 use crate::endpoints::respond;
 use crate::endpoints::{
-    admin, authorize, discovery, healthz, introspect, revoke_token, sign_up, token, validate,
+    admin, authorize, discovery, healthz, introspect, revoke_token, sign_up, social, token, validate,
 };
 use crate::pages;
 use crate::pages::error::either;
@@ -87,6 +87,17 @@ const ROUTES: &[Route] = &[
     ))),
     limited(route("/o/introspect", Shape::OAuth, &[("POST", |call| Box::pin(introspect::post(call)))])),
     limited(with_cors(route("/sign_up", Shape::Drf, &[("POST", |call| Box::pin(sign_up::post(call)))]))),
+    limited(with_cors(route(
+        "/auth/convert-token",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(social::convert_token(call)))],
+    ))),
+    limited(with_cors(route("/social/{}", Shape::Drf, &[("POST", |call| Box::pin(social::exchange(call)))]))),
+    limited(with_cors(route(
+        "/api/2.0/social/{}",
+        Shape::Drf,
+        &[("POST", |call| Box::pin(social::exchange(call)))],
+    ))),
     route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     limited(route(
@@ -224,6 +235,14 @@ const PAGES: &[Route] = &[
             ("POST", |call| Box::pin(either(pages::account::post(call)))),
         ],
     ),
+    page("/login/{}", LOGIN),
+    page("/auth/login/{}", LOGIN),
+    limited(page("/complete/{}", COMPLETE)),
+    limited(page("/auth/complete/{}", COMPLETE)),
+    page("/disconnect/{}", DISCONNECT),
+    page("/auth/disconnect/{}", DISCONNECT),
+    page("/disconnect/{}/{}", DISCONNECT),
+    page("/auth/disconnect/{}/{}", DISCONNECT),
     page("/account/sessions", &[("POST", |call| Box::pin(either(pages::sessions::post(call))))]),
     page("/o/authorized_tokens", &[("GET", |call| Box::pin(either(pages::authorized_tokens::list(call))))]),
     page(
@@ -264,6 +283,19 @@ const PAGES: &[Route] = &[
         ],
     ),
 ];
+
+const LOGIN: &[(&str, Handler)] = &[
+    ("GET", |call| Box::pin(either(pages::social::login::get(call)))),
+    ("POST", |call| Box::pin(either(pages::social::login::post(call)))),
+];
+
+const COMPLETE: &[(&str, Handler)] = &[
+    ("GET", |call| Box::pin(either(pages::social::complete::get(call)))),
+    ("POST", |call| Box::pin(either(pages::social::complete::post(call)))),
+];
+
+const DISCONNECT: &[(&str, Handler)] =
+    &[("POST", |call| Box::pin(either(pages::social::disconnect::post(call))))];
 
 const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(call)))];
 

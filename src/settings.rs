@@ -16,6 +16,7 @@ use crate::model::time::Lifetime;
 use crate::model::user::is_email;
 use crate::protocol::authorization::is_token68;
 use crate::protocol::uri::{Issuer, RedirectSchemes, check_url};
+use crate::social::provider::Providers;
 
 #[derive(Debug)]
 pub struct Settings {
@@ -54,6 +55,11 @@ pub struct Settings {
     pub mail_limit: Option<Limit>,
     /// None: no e-mail is sent.
     pub mail: Option<MailSettings>,
+    pub providers: Providers,
+    /// By its `client_id`, the application of who does not say which.
+    pub social_default_application: Option<String>,
+    /// `/validate/` takes providers' tokens.
+    pub social_bearer: bool,
     pub admin_token: Secret,
     pub keys: KeyRing,
 }
@@ -91,6 +97,8 @@ pub struct SettingError {
     /// Never quotes the value: it may be a secret.
     pub reason: String,
 }
+
+const DEFAULT_APPLICATION: &str = "SOCIAL_DEFAULT_APPLICATION";
 
 const DEFAULT_SCOPES: &str =
     r#"{"read": "Read your data", "write": "Change your data", "groups": "See your groups"}"#;
@@ -145,6 +153,9 @@ impl Settings {
             login_failure_limit: read.limit("LOGIN_FAILURE_LIMIT", "10/900")?,
             address_failure_limit: read.limit("ADDRESS_FAILURE_LIMIT", "100/900")?,
             mail_limit: read.limit("MAIL_LIMIT", "5/3600")?,
+            providers: read.providers()?,
+            social_default_application: read.text(DEFAULT_APPLICATION)?.filter(|text| !text.is_empty()),
+            social_bearer: read.social_bearer()?,
             admin_token: read.admin_token()?,
             keys: read.keys()?,
         })
@@ -351,6 +362,26 @@ impl Reader<'_> {
         };
         let from = from.ok_or_else(|| error("MAIL_FROM", "is missing"))?;
         Ok(Some(MailSettings { from, carrier }))
+    }
+
+    fn providers(&self) -> Result<Providers, SettingError> {
+        let name = "SOCIAL_AUTH_PROVIDERS";
+        let text = self.text(name)?.unwrap_or_else(|| "{}".to_owned());
+        let secret = |name: &str| match (self.variable)(name) {
+            Variable::Text(text) => Some(text),
+            Variable::Missing | Variable::NotText => None,
+        };
+        Providers::parse(&text, &secret).map_err(|reason| SettingError { name, reason })
+    }
+
+    /// Whose tokens those of providers are must be known.
+    fn social_bearer(&self) -> Result<bool, SettingError> {
+        let name = "SOCIAL_BEARER";
+        let is_on = self.number(name, false, false, true)?;
+        match is_on && self.text(DEFAULT_APPLICATION)?.is_none() {
+            true => Err(SettingError { name: DEFAULT_APPLICATION, reason: format!("{name} needs it") }),
+            false => Ok(is_on),
+        }
     }
 
     fn admin_token(&self) -> Result<Secret, SettingError> {

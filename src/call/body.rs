@@ -1,4 +1,4 @@
-//! Request bodies: forms under `/o/`, JSON for the operator, both for signing up.
+//! Request bodies: forms under `/o/`, JSON for the operator, both under `/auth/` and for signing up.
 
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
@@ -35,13 +35,33 @@ fn essence(request: &Request) -> String {
 /// # Errors
 /// - `invalid_request`: the body is not a form, or a malformed one, or the URL has a query.
 pub fn form(request: &Request) -> Result<Params, OAuthError> {
-    if request.uri().query().is_some_and(|query| !query.is_empty()) {
-        return Err(OAuthError::invalid_request("parameters belong in the body, not in the URL"));
-    }
+    refuse_query(request)?;
     if media_type(request) != MediaType::Form {
         return Err(OAuthError::invalid_request("the body must be application/x-www-form-urlencoded"));
     }
     Ok(Params::parse(request.body())?)
+}
+
+/// As [`form`], or a JSON object in its place, whose members are strings.
+///
+/// # Errors
+/// - `invalid_request`: the body is neither, or a malformed one, or the URL has a query.
+pub fn form_or_json(request: &Request) -> Result<Params, OAuthError> {
+    refuse_query(request)?;
+    match media_type(request) {
+        MediaType::Form => Ok(Params::parse(request.body())?),
+        MediaType::Json => Ok(Params::from_object(read_object(request)?)?),
+        MediaType::Other => Err(OAuthError::invalid_request(
+            "the body must be application/json or application/x-www-form-urlencoded",
+        )),
+    }
+}
+
+fn refuse_query(request: &Request) -> Result<(), OAuthError> {
+    match request.uri().query() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(OAuthError::invalid_request("parameters belong in the body, not in the URL")),
+    }
 }
 
 /// A PATCH may say what it is (RFC 7396 §4).
@@ -57,6 +77,10 @@ pub fn json_object(request: &Request) -> Result<Map<String, Value>, OAuthError> 
     if media_type(request) != MediaType::Json && !is_merge_patch(request) {
         return Err(OAuthError::invalid_request("the body must be application/json"));
     }
+    read_object(request)
+}
+
+fn read_object(request: &Request) -> Result<Map<String, Value>, OAuthError> {
     json::parse_object(request.body())
         .map_err(|reason| OAuthError::invalid_request(format!("the body is not good JSON: {reason}")))
 }

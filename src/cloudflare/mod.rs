@@ -29,6 +29,7 @@ use crate::crypto::{Random, RandomStock};
 use crate::memory::Memory;
 use crate::model::time::Timestamp;
 use crate::settings::{SettingError, Settings, Variable};
+use crate::social::metadata;
 use crate::{cron, router};
 
 #[wasm_bindgen(module = "cloudflare:workers")]
@@ -62,7 +63,11 @@ async fn answer_event(request: web_sys::Request) -> Result<JsValue, JsValue> {
     test_hooks::panic_if_asked(&request).await;
     let response = match app() {
         Ok(app) => match http::read(&request, &app).await {
-            Ok(request) => router::handle(&request, &app).await,
+            Ok(request) => {
+                let response = router::handle(&request, &app).await;
+                work_after(&app);
+                response
+            }
             Err(mut refusal) => {
                 router::note_refusal(&request.method(), "", &mut refusal, &app);
                 refusal
@@ -71,6 +76,17 @@ async fn answer_event(request: web_sys::Request) -> Result<JsValue, JsValue> {
         Err(error) => unusable(&request.method(), &request.url(), &error),
     };
     Ok(http::write(response)?.into())
+}
+
+/// What an answer has left to do, once it has gone out.
+fn work_after(app: &Rc<App>) {
+    if app.memory.borrow().published.is_to_renew() {
+        let app = app.clone();
+        wait_until(&future_to_promise(async move {
+            metadata::renew(&app).await;
+            Ok(JsValue::UNDEFINED)
+        }));
+    }
 }
 
 /// The cron event. Its argument is not looked at: whoever binds the Worker can call this by RPC with anything, and the

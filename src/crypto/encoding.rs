@@ -32,6 +32,11 @@ pub fn standard_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// Hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `text` as a header can carry it: UTF-8, percent-encoded where it is not printable ASCII, and at `%` itself.
 pub fn header_text(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'%';

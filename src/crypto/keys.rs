@@ -24,6 +24,7 @@ pub struct KeyRing {
 /// What is derived from one entry of `MASTER_KEY` by HKDF-SHA-256 (RFC 5869), with a label for each use.
 pub struct Keys {
     id: KeyId,
+    master: Hkdf<Sha256>,
     mac: HmacSha256,
     derivation: HmacSha256,
     memory: HmacSha256,
@@ -93,6 +94,7 @@ impl Keys {
             record: derive(&master, b"postern token record")?,
             attempt: derive(&master, b"postern attempt subject")?,
             form: derive(&master, b"postern page form")?,
+            master,
         })
     }
 
@@ -114,6 +116,13 @@ impl Keys {
     /// The MAC of what KV holds of a token: whoever can write there must not be able to widen one.
     pub fn record_mac(&self, digest: &str, record: &str) -> [u8; 32] {
         finish(&self.record, &[digest.as_bytes(), record.as_bytes()])
+    }
+
+    /// The key of what is encrypted for the purpose with this label. Derived when it is used: few requests do.
+    pub(super) fn sealing_key(&self, label: &[u8]) -> Option<[u8; 32]> {
+        let mut key = [0; 32];
+        self.master.expand(label, &mut key).ok()?;
+        Some(key)
     }
 
     /// What the database knows by that something was tried: not what was typed.

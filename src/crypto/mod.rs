@@ -3,10 +3,11 @@
 pub mod encoding;
 pub mod keys;
 pub mod password_hash;
+pub mod sealed;
 pub mod secret;
 pub mod signature;
 
-use hmac::Hmac;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 pub(crate) type HmacSha256 = Hmac<Sha256>;
@@ -14,6 +15,16 @@ pub(crate) type HmacSha256 = Hmac<Sha256>;
 /// The SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// The HMAC-SHA-256 of `message`.
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    // HMAC takes keys of every length.
+    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
+        return [0; 32];
+    };
+    mac.update(message);
+    mac.finalize().into_bytes().into()
 }
 
 /// Fills buffers with bytes that nobody can guess: `crypto.getRandomValues` on Workers, a seeded stream in tests.

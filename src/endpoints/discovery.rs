@@ -24,7 +24,7 @@ pub async fn get(call: &Call<'_>) -> Response {
             "there is no issuer with this path",
         );
     }
-    let grant_types = token::SUPPORTED.into_iter().chain([GrantType::Implicit]).map(GrantType::as_str);
+    let grant_types = token::supported(call.app).chain([GrantType::Implicit]).map(GrantType::as_str);
     let mut body = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/o/authorize/"),

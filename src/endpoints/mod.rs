@@ -10,5 +10,6 @@ pub mod introspect;
 pub mod respond;
 pub mod revoke_token;
 pub mod sign_up;
+pub mod social;
 pub mod token;
 pub mod validate;

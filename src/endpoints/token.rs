@@ -1,25 +1,27 @@
 //! The token endpoint (RFC 6749 §3.2).
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::{client_auth, respond};
+use super::{client_auth, respond, social};
+use crate::app::App;
 use crate::call::body::form;
 use crate::call::{Call, Response};
 use crate::grants::{authorization_code, client_credentials, guessing, password, refresh_token};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::params::Params;
 use crate::tokens::mint::TokenResponse;
 
 /// `POST /o/token/`
 pub async fn post(call: &Call<'_>) -> Response {
     match issue(call).await {
-        Ok(tokens) => respond::json(StatusCode::OK, &to_json(&tokens)),
+        Ok(tokens) => respond::json(StatusCode::OK, &tokens),
         Err(error) => respond::error(&error),
     }
 }
 
-async fn issue(call: &Call<'_>) -> Result<TokenResponse, OAuthError> {
+async fn issue(call: &Call<'_>) -> Result<Map<String, Value>, OAuthError> {
     let params = form(call.request)?;
     let asked = params.required("grant_type")?;
     let grant_type = GrantType::parse(asked).ok_or_else(unsupported)?;
@@ -27,7 +29,10 @@ async fn issue(call: &Call<'_>) -> Result<TokenResponse, OAuthError> {
     if grant_type == GrantType::Password {
         guessing::check_address(address, call.app)?;
     }
-    client_auth::with_client(call, &params, async |client| match grant_type {
+    if SOCIAL.contains(&grant_type) && !call.app.settings.providers.is_empty() {
+        return convert(grant_type, &params, call).await;
+    }
+    let tokens = client_auth::with_client(call, &params, async |client| match grant_type {
         GrantType::Password => password::issue(&params, &client, address, call.app).await,
         GrantType::ClientCredentials => client_credentials::issue(&params, &client, call.app).await,
         GrantType::RefreshToken => refresh_token::exchange(&params, &client, address, call.app).await,
@@ -39,34 +44,59 @@ async fn issue(call: &Call<'_>) -> Result<TokenResponse, OAuthError> {
         | GrantType::TokenExchange
         | GrantType::ConvertToken
         | GrantType::OAuth1 => Err(unsupported().into()),
-    })
-    .await
+    });
+    tokens.await.map(|tokens| to_json(&tokens))
+}
+
+/// An identity provider's proof for our tokens.
+async fn convert(
+    grant_type: GrantType,
+    params: &Params,
+    call: &Call<'_>,
+) -> Result<Map<String, Value>, OAuthError> {
+    let asked = match grant_type {
+        GrantType::TokenExchange => social::read_token_exchange(params, call)?,
+        _ => social::read_convert_token(params, call)?,
+    };
+    let converted = social::issue(&asked, params, call).await?;
+    let converted = converted.map_err(|error| social::oauth_error(&error, grant_type))?;
+    let mut body = to_json(&converted.tokens);
+    if grant_type == GrantType::TokenExchange {
+        // RFC 8693 §2.2.1.
+        body.insert("issued_token_type".to_owned(), social::ACCESS_TOKEN.into());
+    }
+    Ok(body)
 }
 
 /// What [`issue`] can do, for the metadata.
-pub const SUPPORTED: [GrantType; 4] = [
-    GrantType::AuthorizationCode,
-    GrantType::Password,
-    GrantType::ClientCredentials,
-    GrantType::RefreshToken,
-];
+pub fn supported(app: &App) -> impl Iterator<Item = GrantType> {
+    let ours = [
+        GrantType::AuthorizationCode,
+        GrantType::Password,
+        GrantType::ClientCredentials,
+        GrantType::RefreshToken,
+    ];
+    let social = SOCIAL.into_iter().filter(|_| !app.settings.providers.is_empty());
+    ours.into_iter().chain(social)
+}
+
+/// What needs identity providers.
+const SOCIAL: [GrantType; 2] = [GrantType::TokenExchange, GrantType::ConvertToken];
 
 fn unsupported() -> OAuthError {
     OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not one that this endpoint supports")
 }
 
 /// RFC 6749 §5.1.
-fn to_json(tokens: &TokenResponse) -> Value {
-    let mut body = json!({
-        "access_token": tokens.access_token.expose(),
-        "token_type": "Bearer",
-        "expires_in": tokens.expires_in.seconds(),
-    });
-    if let Value::Object(body) = &mut body {
-        if let Some(refresh_token) = &tokens.refresh_token {
-            body.insert("refresh_token".to_owned(), refresh_token.expose().into());
-        }
-        body.insert("scope".to_owned(), tokens.scope.to_string().into());
+pub(super) fn to_json(tokens: &TokenResponse) -> Map<String, Value> {
+    let mut body = Map::new();
+    let mut insert = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    insert("access_token", tokens.access_token.expose().into());
+    insert("token_type", "Bearer".into());
+    insert("expires_in", tokens.expires_in.seconds().into());
+    if let Some(refresh_token) = &tokens.refresh_token {
+        insert("refresh_token", refresh_token.expose().into());
     }
+    insert("scope", tokens.scope.to_string().into());
     body
 }

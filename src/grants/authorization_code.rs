@@ -127,6 +127,7 @@ async fn redeem(
         grant_id,
         grant: GrantWrite::Nothing,
         session: None,
+        social: None,
         password_hash: None,
         attempt: None,
         event: By { actor: Actor::User(user_id), address }

@@ -26,6 +26,7 @@ pub async fn issue(
         user_epoch: user.token_epoch,
         grant_id: approval.grant_id,
         session: Some(approval.session.id),
+        social: None,
         grant: approval.consent.map_or(GrantWrite::Nothing, GrantWrite::Consented),
         password_hash: None,
         attempt: None,

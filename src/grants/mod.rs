@@ -4,6 +4,8 @@
 pub mod authorization_code;
 pub mod client;
 pub mod client_credentials;
+pub mod convert_token;
+pub mod disconnect;
 pub mod guessing;
 pub mod implicit;
 pub mod login;

@@ -51,6 +51,7 @@ pub async fn issue(
             grant_id,
             grant: if candidate.grant_id.is_none() { GrantWrite::New } else { GrantWrite::Nothing },
             session: None,
+            social: None,
             password_hash: password_hash.as_deref(),
             attempt: attempt.take(),
             event: By { actor: Actor::User(candidate.user.id), address }

@@ -56,6 +56,8 @@ pub enum Action {
     ApplicationChanged,
     ApplicationDeleted,
     SecretRotated,
+    SocialAccountLinked,
+    SocialAccountDisconnected,
 }
 
 impl By {
@@ -91,6 +93,8 @@ impl Action {
             Self::ApplicationChanged => "application_changed",
             Self::ApplicationDeleted => "application_deleted",
             Self::SecretRotated => "secret_rotated",
+            Self::SocialAccountLinked => "social_account_linked",
+            Self::SocialAccountDisconnected => "social_account_disconnected",
         }
     }
 }

@@ -69,6 +69,12 @@ identifier!(
     12
 );
 
+identifier!(
+    /// A user's account at an identity provider.
+    SocialAccountId,
+    12
+);
+
 macro_rules! random_identifier {
     ($($name:ident),*) => {$(
         impl $name {
@@ -79,7 +85,7 @@ macro_rules! random_identifier {
     )*};
 }
 
-random_identifier!(UserId, ApplicationId, GrantId, SessionId);
+random_identifier!(UserId, ApplicationId, GrantId, SessionId, SocialAccountId);
 
 impl FamilyId {
     const SHARD: u8 = 0;

@@ -13,6 +13,7 @@ pub mod password;
 pub mod redirect;
 pub mod scope;
 pub mod session;
+pub mod social;
 pub mod time;
 pub mod unicode;
 pub mod user;

@@ -10,7 +10,7 @@ use super::layout::{Html, Page, see_other};
 use super::next::Next;
 use super::password::{current_field, prove_current};
 use super::person::{Person, after, to_login};
-use super::{english, sessions};
+use super::{english, sessions, social};
 use crate::call::{Call, Response, because};
 use crate::grants::registration::TRIES;
 use crate::model::audit::Action;
@@ -153,8 +153,9 @@ async fn show(
         .say(english::PROFILE)
         .then("</h2>")
         .with(&form::form(&format!("{}/account/", call.issuer), &content))
+        .with(&social::section(person, call).await?)
         .with(&sessions::section(person, call).await?);
-    let page = Page::new(english::ACCOUNT, body).forms_here(Vec::new());
+    let page = Page::new(english::ACCOUNT, body).forms_here(social::form_targets(call));
     Ok(person.visitor.show(page.respond(), call))
 }
 

@@ -14,6 +14,8 @@ pub const APPLICATION_TYPE: &str = "Type";
 pub const ASK_AGAIN: &str = "Ask for another link";
 pub const AUTHORIZED: &str = "Applications that you have authorized";
 pub const BACK_TO_APPLICATION: &str = "Back to the application";
+pub const BEGIN_AGAIN: &str =
+    "This login was not begun in this browser, or too long ago. Please log in again.";
 pub const CANCEL: &str = "Cancel";
 pub const CHANGE: &str = "Change";
 pub const CHANGE_PASSWORD: &str = "Change password";
@@ -27,6 +29,7 @@ pub const CONTINUE: &str = "Continue";
 pub const CURRENT_PASSWORD: &str = "Current password";
 pub const DELETE: &str = "Delete";
 pub const DELETE_APPLICATION_TEXT: &str = "All who use it will be logged out of it. This cannot be undone.";
+pub const DISCONNECT: &str = "Disconnect";
 pub const DOCUMENTATION: &str = "Documentation";
 pub const EMAIL: &str = "E-mail (optional)";
 pub const EMAIL_ADDRESS: &str = "E-mail address";
@@ -50,6 +53,8 @@ pub const HOME_TEXT: &str = "This is an OAuth 2 authorization server: it signs p
 pub const INTROSPECTION_NOT_YOURS: &str = "Only the operator of this server can give introspection.";
 pub const LAST_NAME: &str = "Last name";
 pub const LAST_SEEN: &str = "last used";
+pub const LAST_WAY_IN: &str =
+    "You could not log in any more. Set a password, or connect another account, first.";
 pub const LINK_IS_OLD: &str = "This link cannot be used, or not any more: it may have been used already, another one may have been sent after it, or it was open for too long.";
 pub const LOGGED_IN_AS: &str = "You are logged in as";
 pub const LOG_IN: &str = "Log in";
@@ -66,6 +71,7 @@ pub const NOT_ASKED: &str =
     "You were not asked what it may do: you gave it your password, or the operator of this server trusts it.";
 pub const NOT_FOUND: &str = "Not found";
 pub const NOT_FOUND_TEXT: &str = "There is no page at this address.";
+pub const NOT_LOGGED_IN: &str = "You are not logged in";
 pub const NOT_POSSIBLE: &str = "This did not work";
 pub const NOT_POSSIBLE_TEXT: &str = "The request cannot be answered. If a link or an application brought you here, its developers will want to know:";
 pub const NOT_SET_UP: &str = "Not set up";
@@ -104,6 +110,9 @@ pub const SESSIONS: &str = "Where you are logged in";
 pub const SET_PASSWORD: &str = "Set the password and log out everywhere";
 pub const SIGN_UP: &str = "Sign up";
 pub const SINCE: &str = "since";
+pub const SOCIAL_ACCOUNTS: &str = "Connected accounts";
+pub const SOCIAL_DISABLED: &str = "Your account here is disabled.";
+pub const SOCIAL_NOT_ALLOWED: &str = "The operator of this server does not let this account in.";
 pub const THIS_BROWSER: &str = "this browser";
 pub const TOO_MANY_APPLICATIONS: &str = "You have as many applications as one person may have.";
 pub const TRY_LATER: &str = "Try again in a moment";
@@ -126,9 +135,48 @@ pub fn done(name: &str) -> Option<&'static str> {
         "profile" => Some("Your profile has been saved."),
         "password" => Some("Your password has been changed. You are logged out everywhere but here."),
         "session" => Some("You are logged out there."),
+        "connected" => Some("Your account is connected: you can log in by it from now on."),
+        "disconnected" => Some("The account is no longer connected."),
         "sessions" => Some("You are logged out of all other browsers."),
         _ => None,
     }
+}
+
+/// Logs in, or signs up, by a provider.
+pub fn continue_with(provider: &str) -> String {
+    format!("Continue with {provider}")
+}
+
+/// Links an account at a provider.
+pub fn connect(provider: &str) -> String {
+    format!("Connect {provider}")
+}
+
+/// Unlinks one.
+pub fn disconnect(provider: &str) -> String {
+    format!("Disconnect {provider}")
+}
+
+/// The provider, or we, do not let them in.
+pub fn social_refused(provider: &str) -> String {
+    format!("{provider} has not confirmed who you are.")
+}
+
+/// Somebody has the same e-mail address, and it may not be them.
+pub fn social_email_taken(provider: &str) -> String {
+    format!(
+        "An account here has your e-mail address already. Log in to it another way; then you can connect {provider} to it on the page of your account."
+    )
+}
+
+/// The account at the provider is another user's.
+pub fn social_in_use(provider: &str) -> String {
+    format!("This {provider} account is connected to another account here, or you have too many.")
+}
+
+/// The provider does not answer.
+pub fn social_failed(provider: &str) -> String {
+    format!("{provider} does not answer. Please try again in a moment.")
 }
 
 /// Ends a session in that browser.

@@ -6,8 +6,8 @@ use super::form::{self, Field, alert, hidden, submit};
 use super::home::link;
 use super::layout::{Html, Page, see_other};
 use super::next::Next;
-use super::visitor::{Visitor, checked_form, forget_session};
-use super::{english, error};
+use super::visitor::{Proof, Visitor, checked_form, forget_session};
+use super::{english, error, social};
 use crate::call::{Call, Response};
 use crate::grants::{GrantError, guessing, login};
 use crate::model::audit::{Action, Actor};
@@ -55,9 +55,11 @@ async fn log_in(
         GrantError::OAuth(error) => error,
         GrantError::StaleApplication => StoreError("there is no application here".to_owned()).into(),
     })?;
-    let (user, hash) = (&proven.candidate.user, proven.password_hash.as_deref());
+    let user = &proven.candidate.user;
+    let proof =
+        Proof { password_hash: proven.password_hash.as_deref(), attempt: Some(proven.attempt), social: None };
     let mut response = see_other(&next.url(call));
-    match visitor.log_in(user, hash, Some(proven.attempt), call, &mut response).await? {
+    match visitor.log_in(user, proof, call, &mut response).await? {
         true => Ok(response),
         false => Err(login::invalid_credentials("the user was changed during the login")),
     }
@@ -94,6 +96,7 @@ async fn show(
         .map(|message| alert(&message))
         .unwrap_or_default()
         .with(&form::form(&format!("{}/accounts/login/", call.issuer), &content))
+        .with(&social::buttons(next, call))
         .with(&Html::markup("<p>").say(english::NEW_HERE).then(" "))
         .with(&link(&sign_up, english::SIGN_UP))
         .then("</p><p>")

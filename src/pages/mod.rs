@@ -19,5 +19,6 @@ pub mod password_reset;
 pub mod person;
 pub mod sessions;
 pub mod signup;
+pub mod social;
 pub mod verify_email;
 pub mod visitor;

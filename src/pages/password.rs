@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 
-use super::english;
 use super::error::{self, Instead};
 use super::form::{self, Field, alert, submit_or_cancel};
 use super::layout::{Html, Page, see_other};
 use super::login::password_field;
 use super::next::Next;
 use super::person::{Person, after, to_login};
+use super::{english, visitor};
 use crate::call::{Call, Response, because};
 use crate::crypto::random_bytes;
 use crate::grants::{GrantError, guessing, login};
@@ -115,7 +115,7 @@ async fn change(
         Err(failed) => not_marked(&failed.into()),
     };
     let user = User { token_epoch, ..user.clone() };
-    match person.visitor.log_in(&user, None, None, call, &mut response).await {
+    match person.visitor.log_in(&user, visitor::Proof::default(), call, &mut response).await {
         Ok(true) => Ok(response),
         // They have their new password, and log in.
         _ => Ok(to_login(&Next::read(None), call)),

@@ -9,8 +9,8 @@ use super::layout::{Html, Page, see_other};
 use super::login::{password_field, username_field};
 use super::next::Next;
 use super::person::to_login;
-use super::visitor::{Visitor, checked_form};
-use super::{english, error, mail};
+use super::visitor::{Proof, Visitor, checked_form};
+use super::{english, error, mail, social};
 use crate::call::{Call, Response, because};
 use crate::grants::{guessing, sign_up};
 use crate::model::audit::{Action, Actor};
@@ -62,7 +62,7 @@ async fn sign_up(
     };
     mail::welcome(&user, &call.issuer, call.app).await;
     let mut response = see_other(&next.url(call));
-    Ok(Ok(match visitor.log_in(&user, None, None, call, &mut response).await {
+    Ok(Ok(match visitor.log_in(&user, Proof::default(), call, &mut response).await {
         Ok(true) => response,
         // They have their account, and log in.
         _ => to_login(next, call),
@@ -110,6 +110,7 @@ async fn show(
     let problem = if errors.is_empty() { Html::default() } else { alert(english::CHECK_FIELDS) };
     let body = problem
         .with(&form::form(&format!("{}/accounts/signup/", call.issuer), &content))
+        .with(&social::buttons(next, call))
         .with(&Html::markup("<p>").say(english::HAVE_ACCOUNT).then(" "))
         .with(&link(&log_in, english::LOG_IN))
         .then("</p>");

@@ -18,9 +18,20 @@ use crate::protocol::params::Params;
 use crate::store::attempts::{Attempt, Counted};
 use crate::store::database::StoreError;
 use crate::store::sessions::{self, NewSession};
+use crate::store::social_accounts::SocialLogin;
 
 const SESSION: &str = "postern_session";
 const BROWSER: &str = "postern_browser";
+
+/// By what somebody has shown who they are; nothing at all if they have just been made.
+#[derive(Default)]
+pub struct Proof<'a> {
+    /// A hash of the password with today's parameters, if the stored one has others.
+    pub password_hash: Option<&'a str>,
+    /// The try that turned out to be right.
+    pub attempt: Option<Attempt<Counted>>,
+    pub social: Option<&'a SocialLogin>,
+}
 
 /// A browser, by its cookies. Nothing here says that the session is still good.
 pub struct Visitor {
@@ -32,7 +43,7 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn of(call: &Call<'_>) -> Self {
-        let find = |name| find_cookie(&cookie_name(name, call), call);
+        let find = |name| find_own_cookie(name, call);
         let browser =
             find(BROWSER).filter(|text| from_base64url(text).is_some_and(|bytes| bytes.len() == 16));
         let is_new = browser.is_none();
@@ -97,8 +108,7 @@ impl Visitor {
     pub async fn log_in(
         &self,
         user: &User,
-        password_hash: Option<&str>,
-        attempt: Option<Attempt<Counted>>,
+        proof: Proof<'_>,
         call: &Call<'_>,
         response: &mut Response,
     ) -> Result<bool, StoreError> {
@@ -111,8 +121,9 @@ impl Visitor {
             user_id: user.id,
             user_epoch: user.token_epoch,
             user_agent: &user_agent,
-            password_hash,
-            attempt,
+            password_hash: proof.password_hash,
+            attempt: proof.attempt,
+            social: proof.social,
             replaces: self.token.as_ref(),
             event: call.by(Actor::User(user.id)).did(Action::LoggedIn, format!("session {}", token.id())),
         };
@@ -127,7 +138,12 @@ impl Visitor {
 
 /// Other hosts of our domain may put cookies with any bytes beside ours, which has to be found all the same. Of what stands
 /// around it, only what browsers leave out is left out: else a name that is not ours could become ours (RFC 6265 §5.2).
-fn find_cookie(name: &str, call: &Call<'_>) -> Option<String> {
+pub fn find_own_cookie(name: &str, call: &Call<'_>) -> Option<String> {
+    find_cookie(&cookie_name(name, call), call)
+}
+
+/// By its whole name.
+pub fn find_cookie(name: &str, call: &Call<'_>) -> Option<String> {
     let headers = call.request.headers().get_all(COOKIE).iter();
     let mut pairs = headers.flat_map(|header| header.as_bytes().split(|&byte| byte == b';'));
     let value = pairs.find_map(|pair| {
@@ -171,10 +187,19 @@ fn is_secure(call: &Call<'_>) -> bool {
     call.issuer.starts_with("https://")
 }
 
-fn put_cookie(response: &mut Response, name: &str, value: &str, seconds: i64, call: &Call<'_>) {
+pub fn put_cookie(response: &mut Response, name: &str, value: &str, seconds: i64, call: &Call<'_>) {
+    let secure = if is_secure(call) { "SameSite=Lax; Secure" } else { "SameSite=Lax" };
+    put(response, name, value, seconds, secure, call);
+}
+
+/// A cookie that comes back with what other sites post to us, too. Browsers want it to be `Secure`, and take that of loopback.
+pub fn put_cookie_for_posts(response: &mut Response, name: &str, value: &str, seconds: i64, call: &Call<'_>) {
+    put(response, name, value, seconds, "SameSite=None; Secure", call);
+}
+
+fn put(response: &mut Response, name: &str, value: &str, seconds: i64, how: &str, call: &Call<'_>) {
     let name = cookie_name(name, call);
-    let secure = if is_secure(call) { "; Secure" } else { "" };
-    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; {how}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

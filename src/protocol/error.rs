@@ -15,6 +15,8 @@ pub enum ErrorCode {
     UnsupportedTokenType,
     UnsupportedResponseType,
     InvalidScope,
+    /// RFC 8693 §2.2.2.
+    InvalidTarget,
     AccessDenied,
     /// OIDC Core §3.1.2.6, as is the next.
     LoginRequired,
@@ -42,6 +44,7 @@ impl ErrorCode {
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
@@ -57,6 +60,9 @@ impl ErrorCode {
 
 /// How many seconds a client should wait when storage did not answer.
 pub const STORAGE_SECONDS: i64 = 2;
+
+/// How many seconds a client should wait when an identity provider did not answer.
+pub const PROVIDER_SECONDS: i64 = 10;
 
 /// An error that a standard names. `description` goes to the client; `cause` goes to the operator's log and nowhere else.
 #[derive(Debug)]
@@ -86,6 +92,10 @@ impl OAuthError {
         Self::new(ErrorCode::InvalidGrant, description)
     }
 
+    pub fn access_denied(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::AccessDenied, description)
+    }
+
     pub fn invalid_scope(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::InvalidScope, description)
     }
@@ -94,6 +104,13 @@ impl OAuthError {
         Self::new(ErrorCode::TemporarilyUnavailable, "try again in a moment")
             .because(cause)
             .retry_after(STORAGE_SECONDS)
+    }
+
+    /// An identity provider does not answer, or makes no sense.
+    pub fn provider_unavailable(cause: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(ErrorCode::TemporarilyUnavailable, "the identity provider does not answer: try again")
+            .because(cause)
+            .retry_after(PROVIDER_SECONDS)
     }
 
     /// Nothing was looked at: there have been too many tries, and the next are welcome in so many seconds.

@@ -18,6 +18,8 @@ const LATEST: f64 = 9_007_199_254_740_991.0;
 pub struct Jwt {
     pub algorithm: SignatureAlgorithm,
     pub kid: Option<String>,
+    /// What kind of token it is, if it says so (RFC 8725 §3.11).
+    pub typ: Option<String>,
     pub claims: Map<String, Value>,
     /// What the signature is of.
     pub signing_input: String,
@@ -46,6 +48,7 @@ impl Jwt {
         Ok(Self {
             algorithm: algorithm.ok_or("its algorithm is not accepted")?,
             kid: text(&header, "kid")?.map(str::to_owned),
+            typ: text(&header, "typ")?.map(str::to_ascii_lowercase),
             claims: object(payload)?,
             signing_input: signing_input.to_owned(),
             signature: from_base64url(signature).ok_or(NOT_BASE64URL)?,

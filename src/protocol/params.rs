@@ -2,16 +2,18 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::error::OAuthError;
 
 /// No request of any standard comes near this many.
 const MOST_PARAMETERS: usize = 100;
 
-/// The parameters of one form body or query. Empty values count as absent (RFC 6749 §3.1).
+/// The parameters of one body or query. Empty values count as absent (RFC 6749 §3.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, String)>);
 
-/// Why a form is refused.
+/// Why a form, or an object in its place, is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MalformedForm {
     /// A `%` that two hexadecimal digits do not follow.
@@ -21,6 +23,8 @@ pub enum MalformedForm {
     TooMany,
     /// A parameter stands twice (RFC 6749 §3.2). Its name, if it is a plain one.
     Repeated(Option<String>),
+    /// In JSON, a value that is no string. Its name, if it is a plain one.
+    NotText(Option<String>),
 }
 
 impl Params {
@@ -40,6 +44,24 @@ impl Params {
             if params.iter().any(|(known, _)| *known == name) {
                 return Err(MalformedForm::Repeated(Some(name).filter(|name| is_plain(name))));
             }
+            params.push((name, value));
+        }
+        Ok(Self(params))
+    }
+
+    /// Takes the members of a JSON object, all strings, for parameters.
+    ///
+    /// # Errors
+    /// Another kind of value, or more members than a form may have.
+    pub fn from_object(object: Map<String, Value>) -> Result<Self, MalformedForm> {
+        if object.len() > MOST_PARAMETERS {
+            return Err(MalformedForm::TooMany);
+        }
+        let mut params = Vec::with_capacity(object.len());
+        for (name, value) in object {
+            let Value::String(value) = value else {
+                return Err(MalformedForm::NotText(Some(name).filter(|name| is_plain(name))));
+            };
             params.push((name, value));
         }
         Ok(Self(params))
@@ -88,6 +110,14 @@ impl Params {
     /// True if `name` is there, be it empty.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// Puts `value` in the place of what is missing or empty.
+    pub fn set_default(&mut self, name: &str, value: &str) {
+        if self.optional(name).is_none() {
+            self.0.retain(|(known, _)| known != name);
+            self.0.push((name.to_owned(), value.to_owned()));
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -183,6 +213,8 @@ impl fmt::Display for MalformedForm {
             Self::TooMany => f.write_str("too many parameters"),
             Self::Repeated(Some(name)) => write!(f, "{name} is repeated"),
             Self::Repeated(None) => f.write_str("a parameter is repeated"),
+            Self::NotText(Some(name)) => write!(f, "{name} must be a string"),
+            Self::NotText(None) => f.write_str("a parameter must be a string"),
         }
     }
 }
@@ -204,6 +236,7 @@ fn is_plain(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -239,6 +272,24 @@ mod tests {
         assert_eq!(parse("a=%00"), Err(MalformedForm::Nul));
         let many: String = (0..=MOST_PARAMETERS).map(|n| format!("p{n}=&")).collect();
         assert_eq!(parse(&many), Err(MalformedForm::TooMany));
+    }
+
+    #[test]
+    fn an_object_has_strings_alone() {
+        let read = |value: Value| match value {
+            Value::Object(object) => Params::from_object(object),
+            other => panic!("{other}"),
+        };
+        let params = read(json!({"a": " %41+", "b": ""})).unwrap();
+        assert_eq!((params.optional("a"), params.optional("b")), (Some(" %41+"), None));
+        assert!(params.contains("b"));
+        for bad in [json!(1), json!(1.5), json!(true), json!(null), json!(["x"]), json!({"x": "y"})] {
+            assert_eq!(read(json!({"scope": bad})), Err(MalformedForm::NotText(Some("scope".into()))));
+            assert_eq!(read(json!({"\"": bad})), Err(MalformedForm::NotText(None)));
+        }
+        let many = |count: usize| (0..count).map(|n| (format!("p{n}"), "x".into())).collect::<Map<_, _>>();
+        assert!(Params::from_object(many(MOST_PARAMETERS)).is_ok());
+        assert_eq!(Params::from_object(many(MOST_PARAMETERS + 1)), Err(MalformedForm::TooMany));
     }
 
     proptest! {

@@ -210,6 +210,7 @@ bound_as_text!(
     crate::model::id::GrantId,
     crate::model::id::FamilyId,
     crate::model::id::SessionId,
+    crate::model::id::SocialAccountId,
     crate::model::family::TokenDigest,
     crate::model::family::RotationNonce,
     crate::model::scope::Scope,

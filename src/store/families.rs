@@ -3,6 +3,7 @@
 use super::attempts::{Attempt, Counted};
 use super::database::{Database, Outcome, Row, Statement, StoreError, outcome};
 use super::grants::Consent;
+use super::social_accounts::SocialLogin;
 use super::{audit_events, authorization_codes, expired, grants, users};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
@@ -43,6 +44,8 @@ pub struct Login<'a> {
     pub grant: GrantWrite<'a>,
     /// The session in whose name it is done, if it is: it must not have ended.
     pub session: Option<SessionId>,
+    /// The account at an identity provider by which they log in, if they do: it must be theirs.
+    pub social: Option<&'a SocialLogin>,
     /// A hash of the password with today's parameters, if the stored one has others.
     pub password_hash: Option<&'a str>,
     /// The try that turned out to be right.
@@ -83,6 +86,9 @@ pub async fn insert(family: &NewFamily<'_>, now: Timestamp, db: &dyn Database) -
             GrantWrite::Consented(consent) => (Some(consent.scope), Some(consent.event)),
         };
         let (user, epoch) = (&login.user_id, login.user_epoch);
+        batch.extend(
+            login.social.into_iter().flat_map(|social| social.statements(Some(family.application), now)),
+        );
         batch.extend(
             scope.map(|scope| grants::write(&login.grant_id, user, epoch, family.application, scope, now)),
         );
@@ -130,7 +136,8 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
            WHERE u.id = ?4 AND u.token_epoch = ?5 AND u.is_active = 1
            AND g.id = ?6 AND g.application_id = a.id AND g.ended_at IS NULL))
          AND (?16 = 0 OR changes() > 0)
-         AND (?17 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?17))",
+         AND (?17 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?17))
+         AND (?18 IS NULL OR EXISTS (SELECT 1 FROM social_accounts WHERE id = ?18 AND user_id = ?4))",
     )
     .bind(&family.id)
     .bind(&family.application.id)
@@ -152,6 +159,7 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
     })
     .bind(family.code.is_some())
     .bind(login.and_then(|login| login.session).map(|session| session.to_string()))
+    .bind(login.and_then(|login| login.social).map(|social| social.account.to_string()))
 }
 
 /// Finds a family, as it is in the database now, with the state of all that it hangs on.

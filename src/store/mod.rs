@@ -11,4 +11,5 @@ pub mod grants;
 pub mod mail_links;
 pub mod purges;
 pub mod sessions;
+pub mod social_accounts;
 pub mod users;

@@ -2,6 +2,7 @@
 
 use super::attempts::{Attempt, Counted};
 use super::database::{Database, Outcome, Row, Statement, StoreError, outcome};
+use super::social_accounts::SocialLogin;
 use super::{applications, audit_events, users};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
@@ -26,6 +27,8 @@ pub struct NewSession<'a> {
     pub password_hash: Option<&'a str>,
     /// The try that turned out to be right.
     pub attempt: Option<Attempt<Counted>>,
+    /// The account at an identity provider by which they log in, if they do: it must be theirs.
+    pub social: Option<&'a SocialLogin>,
     /// The one that this browser had before.
     pub replaces: Option<&'a SessionToken>,
     pub event: AuditEvent,
@@ -42,7 +45,8 @@ pub async fn insert(
         "INSERT INTO sessions (id, digest, user_id, user_epoch, user_agent, address, created_at, last_seen_at,
          expires_at, ends_at)
          SELECT ?1, ?2, u.id, u.token_epoch, ?5, ?6, ?7, ?7, min(?7 + ?8, ?7 + ?9), ?7 + ?9 FROM users u
-         WHERE u.id = ?3 AND u.token_epoch = ?4 AND u.is_active = 1",
+         WHERE u.id = ?3 AND u.token_epoch = ?4 AND u.is_active = 1
+         AND (?10 IS NULL OR EXISTS (SELECT 1 FROM social_accounts WHERE id = ?10 AND user_id = u.id))",
     )
     .bind(&session.token.id())
     .bind(&session.token.digest())
@@ -52,14 +56,18 @@ pub async fn insert(
     .bind(session.event.by.address.map(|address| address.to_string()))
     .bind(now)
     .bind(limits.idle.seconds())
-    .bind(limits.absolute.seconds());
-    let mut batch = vec![insert, audit_events::note(&session.event, now)];
+    .bind(limits.absolute.seconds())
+    .bind(session.social.map(|social| social.account.to_string()));
+    let mut batch: Vec<Statement> =
+        session.social.into_iter().flat_map(|social| social.statements(None, now)).collect();
+    let insert_at = batch.len();
+    batch.extend([insert, audit_events::note(&session.event, now)]);
     batch.push(users::note_session(&session.user_id, session.password_hash, &session.token.id(), now));
     batch.extend(session.replaces.map(delete_statement));
     batch.extend(session.attempt.iter().flat_map(Attempt::settling));
     batch.push(delete_expired(now, 4));
     batch.push(audit_events::delete_expired(now, 4));
-    Ok(outcome(&db.batch(batch).await?, 0)?.changed > 0)
+    Ok(outcome(&db.batch(batch).await?, insert_at)?.changed > 0)
 }
 
 /// Who is logged in, if anybody; notes that they have been seen.

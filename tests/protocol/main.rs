@@ -26,6 +26,7 @@ mod client_auth;
 mod client_credentials;
 mod code_races;
 mod consent;
+mod convert_token;
 mod cors;
 mod cost;
 mod edge;

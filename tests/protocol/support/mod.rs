@@ -167,6 +167,11 @@ impl TestServer {
         TestResponse(block_on(router::handle(&request, &self.app)))
     }
 
+    /// What is left to do once an answer has gone out.
+    pub fn work_after(&self) {
+        block_on(postern::social::metadata::renew(&self.app));
+    }
+
     /// All at once: each takes its turn at every call of the database or KV.
     pub fn send_all(&self, requests: Vec<Request>) -> Vec<TestResponse> {
         let all = requests.iter().map(|request| router::handle(request, &self.app));

@@ -1,7 +1,8 @@
 //! What an isolate remembers from one request to the next: bounded, and data only.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+mod bounded;
+mod published;
+
 use std::rc::Rc;
 
 use crate::crypto::keys::TokenMac;
@@ -10,6 +11,9 @@ use crate::model::id::ApplicationId;
 use crate::model::time::{Lifetime, Timestamp};
 use crate::tokens::record::{Mark, Marks, TokenRecord, marks_of};
 use crate::tokens::token::AccessToken;
+
+pub use bounded::Bounded;
+pub use published::{Content, Published};
 
 /// How long an application, or the answer to a preflight, is believed without asking the database.
 const BELIEVED: Lifetime = Lifetime(10);
@@ -31,6 +35,8 @@ pub struct Memory {
     pub health: Option<(Vec<&'static str>, Timestamp)>,
     /// How many refusals were not worth a line in the log.
     pub unlogged: u64,
+    /// What identity providers publish.
+    pub published: Published,
     applications: Bounded<String, Believed<Rc<Application>>>,
     origins: Bounded<String, Believed<bool>>,
     /// Keyed digests of chosen client secrets that were seen to be right, by application.
@@ -86,6 +92,7 @@ impl Default for Memory {
             over_limit: Bounded::new(10_000),
             health: None,
             unlogged: 0,
+            published: Published::default(),
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),
             proven_secrets: Bounded::new(1_000),
@@ -183,79 +190,12 @@ impl Memory {
     }
 }
 
-/// A map that holds at most `capacity` entries: when the younger half is full, the older half is dropped.
-pub struct Bounded<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
-    half: usize,
-}
-
-impl<K: Hash + Eq, V> Bounded<K, V> {
-    pub fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), half: capacity / 2 }
-    }
-
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.young.get(key).or_else(|| self.old.get(key))
-    }
-
-    pub fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
-    }
-
-    pub fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.half && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, value);
-    }
-
-    pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.young.remove(key);
-        self.old.remove(key);
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.young.is_empty() && self.old.is_empty()
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.young.len() + self.old.len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::crypto::keys::KeyRing;
     use crate::model::family::TokenDigest;
     use crate::model::id::FamilyId;
-
-    #[test]
-    fn a_bounded_map_keeps_the_youngest_half_at_least() {
-        let mut map = Bounded::new(10);
-        for n in 0..1000 {
-            map.insert(n, n);
-            assert!(map.len() <= 10);
-            for recent in (n - 4).max(0)..=n {
-                assert_eq!(map.get(&recent), Some(&recent));
-            }
-        }
-        map.insert(999, 7);
-        assert_eq!(map.get(&999), Some(&7));
-        map.remove(&999);
-        assert_eq!(map.get(&999), None);
-    }
 
     #[test]
     fn a_mark_is_stored_if_nothing_else_was_put_at_the_same_time() {

@@ -1,0 +1,97 @@
+//! `/login/{backend}/`: the way to a provider.
+
+use http::StatusCode;
+
+use crate::call::{Call, Response};
+use crate::model::id::SessionId;
+use crate::pages::english;
+use crate::pages::error::{self, Instead};
+use crate::pages::form::text;
+use crate::pages::layout::{Page, see_other};
+use crate::pages::next::Next;
+use crate::pages::person::Person;
+use crate::pages::visitor::{put_cookie, put_cookie_for_posts};
+use crate::protocol::error::OAuthError;
+use crate::protocol::params::Params;
+use crate::social::SocialError;
+use crate::social::authorization_request::{PATIENCE, Pending};
+use crate::social::provider::Provider;
+
+/// A browser cookie holds about 4,000 bytes: a longer way on is forgotten.
+const LONGEST_NEXT: usize = 2_000;
+
+/// `GET /login/{backend}/`: to log in.
+///
+/// # Errors
+/// Another page.
+pub async fn get(call: &Call<'_>) -> Result<Response, Instead> {
+    let (query, _) = Params::parse_leniently(call.request.uri().query().unwrap_or("").as_bytes());
+    begin(&Next::read(query.optional("next")), None, call).await
+}
+
+/// `POST /login/{backend}/`: to link the account there to who is logged in here. By a form of ours only: who could make a
+/// browser do this could link an account of theirs.
+///
+/// # Errors
+/// Another page.
+pub async fn post(call: &Call<'_>) -> Result<Response, Instead> {
+    let (person, _) = Person::acting(call).await?;
+    begin(&Next::read(None), Some(person.session.id), call).await
+}
+
+async fn begin(next: &Next, link: Option<SessionId>, call: &Call<'_>) -> Result<Response, Instead> {
+    let provider = provider(call)?;
+    let next =
+        if next.path().len() > LONGEST_NEXT { Next::read(None) } else { Next::read(Some(next.path())) };
+    let redirect_uri = redirect_uri(provider, call);
+    let pending = Pending::begin(redirect_uri, next.path(), link, call.app);
+    let location = pending.location(provider, call.app).await.map_err(|error| refused(&error, provider))?;
+    let mut response = see_other(&location);
+    let sealed = pending.seal(provider, call.app);
+    let put = if provider.form_post { put_cookie_for_posts } else { put_cookie };
+    put(&mut response, &cookie(provider), &sealed, PATIENCE.seconds(), call);
+    Ok(response)
+}
+
+/// The provider that the path names, if people can log in there.
+///
+/// # Errors
+/// A page: there is none.
+pub fn provider<'a>(call: &'a Call<'_>) -> Result<&'a Provider, Instead> {
+    let found = call.app.settings.providers.find(call.capture(0));
+    found.ok_or_else(|| error::not_found().into())
+}
+
+/// The cookie of a login that is under way.
+pub fn cookie(provider: &Provider) -> String {
+    format!("postern_login_{}", provider.name)
+}
+
+/// Where the provider sends the browser back to: the path that it knows is below `/auth/` where drf-social-oauth2 was.
+fn redirect_uri(provider: &Provider, call: &Call<'_>) -> String {
+    let is_below_auth = call.request.uri().path().contains("/auth/login/");
+    let path = if is_below_auth { "/auth/complete" } else { "/complete" };
+    let usual = || format!("{}{path}/{}/", call.issuer, provider.name);
+    provider.redirect_uri.clone().unwrap_or_else(usual)
+}
+
+/// Why nobody is logged in, in words for them.
+pub fn refused(error: &SocialError, provider: &Provider) -> Response {
+    let (status, message) = match error {
+        SocialError::Refused(_) => (StatusCode::BAD_REQUEST, english::social_refused(&provider.label)),
+        SocialError::NotAllowed => (StatusCode::FORBIDDEN, english::SOCIAL_NOT_ALLOWED.to_owned()),
+        SocialError::EmailTaken => (StatusCode::CONFLICT, english::social_email_taken(&provider.label)),
+        SocialError::InUse => (StatusCode::CONFLICT, english::social_in_use(&provider.label)),
+        SocialError::Disabled => (StatusCode::FORBIDDEN, english::SOCIAL_DISABLED.to_owned()),
+        SocialError::Failed { .. } => {
+            let error = OAuthError::provider_unavailable(error.reason());
+            let page = Page::new(english::TRY_LATER, text(&english::social_failed(&provider.label)));
+            return error::with_reason(page.status(StatusCode::SERVICE_UNAVAILABLE), &error);
+        }
+        SocialError::Store(_) => {
+            return error::unavailable(&OAuthError::temporarily_unavailable(error.reason()));
+        }
+    };
+    let reason = OAuthError::access_denied("nobody is logged in").because(error.reason());
+    error::with_reason(Page::new(english::NOT_LOGGED_IN, text(&message)).status(status), &reason)
+}
