@@ -72,7 +72,7 @@ fn rsa(algorithm: SignatureAlgorithm) -> Option<&'static RsaParameters> {
 /// What signs natively: RS256 and ES256.
 enum KeyPair {
     Rsa(Box<RsaKeyPair>),
-    P256(EcdsaKeyPair),
+    P256(Box<EcdsaKeyPair>),
 }
 
 impl KeyPair {
@@ -83,7 +83,9 @@ impl KeyPair {
             }
             SignatureAlgorithm::Es256 => {
                 let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
-                EcdsaKeyPair::from_pkcs8(signing, pkcs8, &SystemRandom::new()).ok().map(Self::P256)
+                EcdsaKeyPair::from_pkcs8(signing, pkcs8, &SystemRandom::new())
+                    .ok()
+                    .map(|pair| Self::P256(Box::new(pair)))
             }
             _ => None,
         }
