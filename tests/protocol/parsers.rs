@@ -3,6 +3,7 @@
 use postern::crypto::encoding::{base64url, from_base64, from_base64url, header_text, standard_base64};
 use postern::crypto::keys::KeyRing;
 use postern::crypto::password_hash::{PasswordHasher, PasswordMatch};
+use postern::crypto::sealed::Purpose;
 use postern::crypto::secret::Secret;
 use postern::crypto::signature::{PublicKey, SignatureAlgorithm};
 use postern::model::address::Address;
@@ -384,6 +385,21 @@ proptest! {
         if header.contains('%') && !text.contains('\0') {
             prop_assert_eq!(decode_segment(&header).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn what_is_sealed(garbage in text(), context in text(), plaintext in prop::collection::vec(any::<u8>(), 0..80), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        let server = TestServer::new();
+        let keys = &server.app.settings.keys;
+        let opened = |context: &str, sealed: &str| keys.open(Purpose::SocialLogin, context, sealed);
+        assert_eq!(opened(&context, &garbage), None);
+        assert_eq!(opened(&context, &format!("1.{}", base64url(garbage.as_bytes()))), None);
+        let sealed = keys.seal(Purpose::SocialLogin, &context, &plaintext, &*server.app.random);
+        assert_eq!(opened(&context, &sealed).unwrap().expose(), plaintext);
+        assert!(garbage.is_empty() || opened(&format!("{context}{garbage}"), &sealed).is_none());
+        let mut tampered = sealed.clone().into_bytes();
+        tampered[at.index(sealed.len())] ^= flip;
+        assert!(!String::from_utf8(tampered).is_ok_and(|tampered| opened(&context, &tampered).is_some()));
     }
 
     #[test]
