@@ -49,6 +49,7 @@ export async function setUp(port) {
   const logIn = post({ grant_type: "password", client_id: app.client_id, ...user });
   const clientCredentials = post({ grant_type: "client_credentials" }, basic(service));
   const { access_token: token } = await call("/o/token/", logIn);
+  await register({ client_id: "bench-social", client_type: "public", grant_types: ["convert_token", "refresh_token"] });
   const chains = [];
   for (let chain = 0; chain < connections; chain++) chains.push((await call("/o/token/", logIn)).refresh_token);
   const refreshes = chains.map((refresh_token) => post({ grant_type: "refresh_token", client_id: app.client_id, refresh_token }));
@@ -90,11 +91,12 @@ async function markHere(port, { client_id }, logIn) {
  * - `requests`: sent in turn, or with `perConnection` one by each connection. `follow`: each refresh token is used once.
  * - `floor(index)`: the route of the floor for the request with that index.
  * - `budget`: if there is one, the share of what the other Worker does in a second. `calls`: the most that a request may ask of D1 and KV.
+ * - `cpuBudget`: if there is one, how many µs of CPU a request may take.
  * - `exchange`: the request that exchanges the code of each answer.
  * - `note`: what belongs beside the row.
  * - `seen`: send all requests once before the first round. `connections`, `slow`: fewer connections, longer rounds.
  */
-export async function prepareCases({ port, load, distinctTokens }) {
+export async function prepareCases({ port, load, distinctTokens, provider }) {
   const { app, service, logIn, clientCredentials, token, refreshes, authorization, cookies, exchange } = await setUp(port("postern"));
   await markHere(port("postern-marking"), app, logIn);
   const { collected: tokens } = await load({
@@ -104,6 +106,8 @@ export async function prepareCases({ port, load, distinctTokens }) {
     expect: 200,
     collect: "access_token",
   });
+
+  const convert = (proof) => post({ grant_type: "convert_token", backend: "bench", client_id: "bench-social", ...proof });
 
   return [
     {
@@ -216,6 +220,23 @@ export async function prepareCases({ port, load, distinctTokens }) {
       exchange,
       calls: { d1: 4, kvReads: 0, kvWrites: 1 },
       note: "two requests: of the calls, those of the row above are the first's",
+    },
+    {
+      name: "convert-token, ID token of a known user",
+      worker: "postern-social",
+      path: "/auth/convert-token/",
+      requests: [convert({ id_token: provider.idToken })],
+      cpuBudget: 2_000,
+      calls: { d1: 3, kvReads: 0, kvWrites: 1 },
+      note: "CPU of the whole request, of which verifying is a part; no call of the provider",
+    },
+    {
+      name: "convert-token, access token of a known user",
+      worker: "postern-social",
+      path: "/auth/convert-token/",
+      requests: [convert({ token: provider.accessToken })],
+      calls: { d1: 3, kvReads: 0, kvWrites: 1 },
+      note: "with two calls of the provider, which is on the same machine",
     },
   ];
 }

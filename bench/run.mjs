@@ -10,6 +10,7 @@ import { measureColdStarts } from "./cold-start.mjs";
 import { countCalls } from "./counts.mjs";
 import { whatTheFloorLacks } from "./floor-is-current.mjs";
 import { measureGrowth } from "./growth.mjs";
+import { openProvider } from "./provider.mjs";
 import { printGrowth, printStart, printTable } from "./table.mjs";
 import { startWorkers } from "./workers.mjs";
 
@@ -24,7 +25,8 @@ const sessions = { few: 1_000, many: given.quick ? 20_000 : 1_000_000 };
 for (const build of [[], ["bench_noop"], ["bench_floor"]]) runScript("build.mjs", build);
 
 const loader = fork(fileURLToPath(new URL("load.mjs", import.meta.url)));
-const workers = await startWorkers();
+const provider = await openProvider();
+const workers = await startWorkers(provider);
 try {
   await main();
   if (given.case === "") {
@@ -34,12 +36,13 @@ try {
 } finally {
   loader.disconnect();
   await workers.stop();
+  provider.stop();
 }
 printStart(await measureColdStarts(rounds, ["build/bench_noop", "build"]));
 
 async function main() {
   console.log(`\nPreparing: ${distinctTokens.toLocaleString("en")} tokens are issued …`);
-  const every = await prepareCases({ port: workers.port, load, distinctTokens });
+  const every = await prepareCases({ port: workers.port, load, distinctTokens, provider });
   const cases = every.filter(({ name }) => name.includes(given.case));
   const javaScript = { name: "no-op JavaScript", alone: true, requests: cases[0].requests };
   for (const contest of cases) contest.counted = await countCalls(contest, { port: workers.port, load });
@@ -71,6 +74,7 @@ async function main() {
       }
     }
   }
+  if (provider.count("/jwks") > 2) throw new Error("the provider was asked for its keys again and again"); // once by each isolate
   printTable(measured, [...whatTheFloorLacks(), ...(await whatTheFloorLeftUndone())]);
 }
 

@@ -50,7 +50,11 @@ function spread(values, show) {
   return `${show(median(values))} (${show(quantile(values, 0.25))} to ${show(quantile(values, 0.75))})`;
 }
 
-function verdict({ budget }, results) {
+function verdict({ budget, cpuBudget }, results) {
+  if (cpuBudget) {
+    const taken = median(results.get("postern").map(({ cpuMicroseconds }) => cpuMicroseconds));
+    return [`≤ ${whole(cpuBudget)} µs CPU`, taken <= cpuBudget ? "met" : "NOT met"];
+  }
   if (!budget) return ["", ""];
   const reached = quantile(ratios(budget.of, "postern", results), 0.75);
   return [`≥ ${fixed(budget.ratio)} × ${budget.of}`, reached >= budget.ratio ? "met" : "NOT met"];

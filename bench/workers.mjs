@@ -44,7 +44,7 @@ export function counted(name) {
   return `${name}-counted`;
 }
 
-const workers = [
+const workersFor = (provider) => [
   { name: "no-op JavaScript", modules: true, script: 'export default { fetch: () => new Response("ok") };' },
   built("no-op Rust", "build/bench_noop"),
   built("floor", "build/bench_floor", "floor"),
@@ -52,15 +52,17 @@ const workers = [
   ...postern("postern-long-memory", { VALIDATION_CACHE_SECONDS: "3600" }),
   ...postern("postern-no-memory", { VALIDATION_CACHE_SECONDS: "0" }),
   ...postern("postern-marking"),
+  ...postern("postern-social", { SOCIAL_AUTH_PROVIDERS: provider.setting }),
   ...postern("postern-few", {}, "few"),
   ...postern("postern-many", {}, "many"),
 ];
 
 /**
- * Starts workerd. `port(worker)`: where a Worker listens. `env(worker)`: its bindings. `pid`: workerd's, or null where
+ * Starts workerd, with that identity provider. `port(worker)`: where a Worker listens. `env(worker)`: its bindings. `pid`: workerd's, or null where
  * the system does not tell. `stop()` ends it.
  */
-export async function startWorkers() {
+export async function startWorkers(provider) {
+  const workers = workersFor(provider);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       handleRuntimeStdio: (stdout, stderr) => (stdout.resume(), stderr.pipe(process.stderr)),

@@ -75,7 +75,7 @@ pub fn read_token_exchange<'a>(params: &'a Params, call: &'a Call<'_>) -> Result
     if params.optional("requested_token_type").is_some_and(|wanted| wanted != ACCESS_TOKEN) {
         return Err(OAuthError::invalid_request("requested_token_type must be that of an access token"));
     }
-    check_length(token, "subject_token")?;
+    check_form(token, "subject_token")?;
     let presented = match token_type {
         ACCESS_TOKEN => Presented::AccessToken(Secret::new(token)),
         ID_TOKEN => Presented::IdToken { token: Secret::new(token), nonce: params.optional("nonce") },
@@ -110,7 +110,7 @@ fn read_proof<'a>(
     let (redirect_uri, code_verifier) = (params.optional("redirect_uri"), params.optional("code_verifier"));
     let proofs = (params.optional(name), params.optional("id_token"), params.optional("code"));
     for (name, proof) in [(name, proofs.0), ("id_token", proofs.1), ("code", proofs.2)] {
-        check_length(proof.unwrap_or_default(), name)?;
+        check_form(proof.unwrap_or_default(), name)?;
     }
     match proofs {
         (None, None, None) => Ok(None),
@@ -129,10 +129,11 @@ fn read_proof<'a>(
     }
 }
 
-fn check_length(proof: &str, name: &str) -> Result<(), OAuthError> {
-    match proof.len() <= LONGEST_PROOF {
+/// As no provider makes one, and no header can carry it.
+fn check_form(proof: &str, name: &str) -> Result<(), OAuthError> {
+    match proof.len() <= LONGEST_PROOF && proof.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
-        false => Err(OAuthError::invalid_request(format!("{name} is too long"))),
+        false => Err(OAuthError::invalid_request(format!("{name} is too long, or not plain ASCII"))),
     }
 }
 
