@@ -98,6 +98,11 @@ const ROUTES: &[Route] = &[
         Shape::Drf,
         &[("POST", |call| Box::pin(social::exchange(call)))],
     ))),
+    limited(with_cors(route(
+        "/auth/token",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(token::post_json_too(call)))],
+    ))),
     route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     limited(route(
@@ -160,11 +165,8 @@ const ROUTES: &[Route] = &[
         &[("POST", |call| Box::pin(admin::tokens::clear(call)))],
     )),
     route("/", Shape::Page, &[("GET", |call| Box::pin(pages::home::get(call)))]),
-    route(
-        "/o/authorize",
-        Shape::Page,
-        &[("GET", |call| Box::pin(authorize::get(call))), ("POST", |call| Box::pin(authorize::post(call)))],
-    ),
+    route("/o/authorize", Shape::Page, AUTHORIZE),
+    route("/auth/authorize", Shape::Page, AUTHORIZE),
 ];
 
 /// Pages for people.
@@ -296,6 +298,9 @@ const COMPLETE: &[(&str, Handler)] = &[
 
 const DISCONNECT: &[(&str, Handler)] =
     &[("POST", |call| Box::pin(either(pages::social::disconnect::post(call))))];
+
+const AUTHORIZE: &[(&str, Handler)] =
+    &[("GET", |call| Box::pin(authorize::get(call))), ("POST", |call| Box::pin(authorize::post(call)))];
 
 const METADATA: &[(&str, Handler)] = &[("GET", |call| Box::pin(discovery::get(call)))];
 

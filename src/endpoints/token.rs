@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{client_auth, respond, social};
 use crate::app::App;
-use crate::call::body::form;
+use crate::call::body::{form, form_or_json};
 use crate::call::{Call, Response};
 use crate::grants::{authorization_code, client_credentials, guessing, password, refresh_token};
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -15,14 +15,26 @@ use crate::tokens::mint::TokenResponse;
 
 /// `POST /o/token/`
 pub async fn post(call: &Call<'_>) -> Response {
-    match issue(call).await {
+    answer(form(call.request), call).await
+}
+
+/// `POST /auth/token/`: the same, and JSON will do, too.
+pub async fn post_json_too(call: &Call<'_>) -> Response {
+    answer(form_or_json(call.request), call).await
+}
+
+async fn answer(params: Result<Params, OAuthError>, call: &Call<'_>) -> Response {
+    match issue(params, call).await {
         Ok(tokens) => respond::json(StatusCode::OK, &tokens),
         Err(error) => respond::error(&error),
     }
 }
 
-async fn issue(call: &Call<'_>) -> Result<Map<String, Value>, OAuthError> {
-    let params = form(call.request)?;
+async fn issue(
+    params: Result<Params, OAuthError>,
+    call: &Call<'_>,
+) -> Result<Map<String, Value>, OAuthError> {
+    let params = params?;
     let asked = params.required("grant_type")?;
     let grant_type = GrantType::parse(asked).ok_or_else(unsupported)?;
     let address = call.address();

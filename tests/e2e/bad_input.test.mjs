@@ -31,6 +31,9 @@ const routes = [
   ["/o/token/", form],
   ["/o/revoke_token/", form],
   ["/o/introspect/", form],
+  ["/auth/token/", json],
+  ["/auth/token/", form],
+  ["/auth/authorize/", form],
   ["/sign_up/", json],
   ["/sign_up/", form],
   ["/admin/api/applications", json, operator],
@@ -54,7 +57,7 @@ const routes = [
   ["/o/applications/register/", form],
 ];
 
-const isPage = (path) => /^\/(o\/authorize|o\/applications|accounts?)\//.test(path);
+const isPage = (path) => /^\/(o\/authorize|auth\/authorize|o\/applications|accounts?)\//.test(path);
 
 /** Sends bytes as they are: the status, the headers and the body of the answer; null if the connection is closed without one. */
 async function overSocket(head, body = "") {
@@ -165,7 +168,7 @@ test("malformed paths are refused", async () => {
 
 test("malformed queries are refused", async () => {
   for (const bad of ["scope=\xff", "scope=%ff", "scope=%zz", "scope=%", "scope=%00", "scope=\0", "scope=a&scope=a", "limit=1&limit=1", parameters]) {
-    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
+    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/auth/token/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
       assertRefusedBySomebody(await send(`${path}?${bad}`, { type: form }), path, bad.slice(0, 20));
     }
     for (const path of ["/admin/api/users", "/admin/api/applications"]) {

@@ -24,10 +24,12 @@ enum Shape {
 }
 
 /// Every route that reads a body: its method and path, and what it reads.
-const BODIES: [(&str, &str, &str, Shape); 22] = [
+const BODIES: [(&str, &str, &str, Shape); 24] = [
     ("POST", "/o/token/", FORM, Shape::OAuth),
     ("POST", "/o/revoke_token/", FORM, Shape::OAuth),
     ("POST", "/o/introspect/", FORM, Shape::OAuth),
+    ("POST", "/auth/token/", FORM, Shape::OAuth),
+    ("POST", "/auth/token/", JSON, Shape::OAuth),
     ("POST", "/sign_up/", FORM, Shape::Drf),
     ("POST", "/sign_up/", JSON, Shape::Drf),
     ("POST", "/admin/api/applications", JSON, Shape::OAuth),
@@ -50,11 +52,13 @@ const BODIES: [(&str, &str, &str, Shape); 22] = [
 ];
 
 /// Every route: its path, and the methods it knows.
-const ROUTES: [(&str, &[&str], Shape); 30] = [
+const ROUTES: [(&str, &[&str], Shape); 32] = [
     ("/o/token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/revoke_token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/introspect/", &["POST"], Shape::OAuth),
     ("/sign_up/", &["POST", "OPTIONS"], Shape::Drf),
+    ("/auth/token/", &["POST", "OPTIONS"], Shape::OAuth),
+    ("/auth/authorize/", &["GET", "HEAD", "POST"], Shape::Page),
     ("/.well-known/oauth-authorization-server", &["GET", "HEAD"], Shape::OAuth),
     ("/o/.well-known/oauth-authorization-server/", &["GET", "HEAD"], Shape::OAuth),
     ("/admin/api/applications", &["GET", "POST", "HEAD"], Shape::OAuth),
@@ -124,7 +128,8 @@ fn an_unknown_path_is_404_as_json_or_as_a_page() {
         "/admin/api/",
         "/admin/api/applications/notes/x",
         "/admin/api/users//",
-        "/auth/token",
+        "/auth/",
+        "/auth/tokens",
         "/validate/x",
         "/%6f/token/",
     ] {
@@ -260,7 +265,8 @@ fn a_body_of_another_media_type_is_refused() {
             "application/x-www-form-urlencoded-x",
             other,
         ] {
-            if matches!(shape, Shape::Drf) && [FORM, JSON].contains(&wrong) {
+            let takes_both = matches!(shape, Shape::Drf) || path.starts_with("/auth/");
+            if takes_both && [FORM, JSON].contains(&wrong) {
                 continue;
             }
             let status = if matches!(shape, Shape::Drf) { 415 } else { 400 };

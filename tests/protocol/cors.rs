@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{PASSWORD, TestResponse, TestServer, encode_form, request};
 
 const ORIGIN: &str = "https://app.example";
-const PATHS: [&str; 3] = ["/sign_up/", "/o/token/", "/o/revoke_token/"];
+const PATHS: [&str; 4] = ["/sign_up/", "/o/token/", "/o/revoke_token/", "/auth/token/"];
 
 fn preflight(server: &TestServer, path: &str, origin: &str) -> TestResponse {
     let headers = [
