@@ -15,7 +15,8 @@ use crate::call::{self, Call, Refusal, Request, Response};
 use crate::endpoints::cors;
 use crate::endpoints::respond;
 use crate::endpoints::{
-    admin, authorize, discovery, healthz, introspect, revoke_token, sign_up, social, token, validate,
+    admin, authorize, discovery, healthz, housekeeping, introspect, revoke_token, sign_up, social, token,
+    validate,
 };
 use crate::pages;
 use crate::pages::error::either;
@@ -102,6 +103,21 @@ const ROUTES: &[Route] = &[
         "/auth/token",
         Shape::OAuth,
         &[("POST", |call| Box::pin(token::post_json_too(call)))],
+    ))),
+    limited(with_cors(route(
+        "/auth/revoke-token",
+        Shape::Drf,
+        &[("POST", |call| Box::pin(housekeeping::revoke_token(call)))],
+    ))),
+    limited(with_cors(route(
+        "/auth/invalidate-sessions",
+        Shape::Drf,
+        &[("POST", |call| Box::pin(housekeeping::invalidate_sessions(call)))],
+    ))),
+    limited(with_cors(route(
+        "/auth/invalidate-refresh-tokens",
+        Shape::Drf,
+        &[("POST", |call| Box::pin(housekeeping::invalidate_refresh_tokens(call)))],
     ))),
     route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),

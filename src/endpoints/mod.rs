@@ -6,6 +6,7 @@ pub mod client_auth;
 pub mod cors;
 pub mod discovery;
 pub mod healthz;
+pub mod housekeeping;
 pub mod introspect;
 pub mod respond;
 pub mod revoke_token;

@@ -3,7 +3,7 @@
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::call::{Response, because, set};
 use crate::model::fields::FieldErrors;
@@ -62,25 +62,47 @@ pub fn unlogged_bearer_error(error: &OAuthError) -> Response {
 fn challenge(error: &OAuthError, scope: Option<&str>) -> Response {
     let mut response = json(status(error.code()), &ErrorBody::new(error, Some(false)));
     if error.code() != ErrorCode::TemporarilyUnavailable {
-        let mut challenge = String::with_capacity(160);
-        for part in [r#"Bearer realm="api", error=""#, error.code().as_str(), r#"", error_description=""#] {
-            challenge.push_str(part);
-        }
-        challenge.push_str(error.description());
-        challenge.push('"');
-        if let Some(scope) = scope {
-            challenge.push_str(&format!(r#", scope="{scope}""#));
-        }
-        set(&mut response, WWW_AUTHENTICATE, &challenge);
+        set_challenge(&mut response, error, scope);
     }
     response
 }
 
+fn set_challenge(response: &mut Response, error: &OAuthError, scope: Option<&str>) {
+    let mut challenge = String::with_capacity(160);
+    for part in [r#"Bearer realm="api", error=""#, error.code().as_str(), r#"", error_description=""#] {
+        challenge.push_str(part);
+    }
+    challenge.push_str(error.description());
+    challenge.push('"');
+    if let Some(scope) = scope {
+        challenge.push_str(&format!(r#", scope="{scope}""#));
+    }
+    set(response, WWW_AUTHENTICATE, &challenge);
+}
+
 /// The answer to a request without credentials: a challenge without an error code (RFC 6750 §3.1).
 pub fn bearer_challenge() -> Response {
-    let mut response = json(StatusCode::UNAUTHORIZED, &json!({"active": false}));
+    without_credentials(&json!({"active": false}))
+}
+
+/// As [`bearer_challenge`], in the shape of Django REST framework.
+pub fn drf_bearer_challenge() -> Response {
+    without_credentials(&json!({"detail": "Authentication credentials were not provided."}))
+}
+
+fn without_credentials(body: &Value) -> Response {
+    let mut response = json(StatusCode::UNAUTHORIZED, body);
     set(&mut response, WWW_AUTHENTICATE, r#"Bearer realm="api""#);
     because(&mut response, "no_credentials", String::new(), false);
+    response
+}
+
+/// The access token is a bad one (RFC 6750 §3), in the shape of Django REST framework. `is_logged`: the form and the MAC were
+/// good.
+pub fn drf_bearer_error(error: &OAuthError, is_logged: bool) -> Response {
+    let mut response = json(StatusCode::UNAUTHORIZED, &json!({"detail": error.description()}));
+    set_challenge(&mut response, error, None);
+    because(&mut response, error.code().as_str(), error.detail(), is_logged);
     response
 }
 

@@ -5,35 +5,44 @@ use http::StatusCode;
 use super::{client_auth, respond};
 use crate::call::body::form;
 use crate::call::{Call, Response};
+use crate::crypto::keys::KeyRing;
 use crate::grants::GrantError;
 use crate::grants::client::AuthenticatedClient;
 use crate::model::audit::{Action, Actor};
 use crate::protocol::error::OAuthError;
+use crate::protocol::params::Params;
 use crate::store::families;
 use crate::tokens::revoke;
 use crate::tokens::token::{AccessToken, Holder, RefreshToken};
 
 /// `POST /o/revoke_token/`: 200 for tokens that nobody knows, too (RFC 7009 §2.2).
 pub async fn post(call: &Call<'_>) -> Response {
-    match revoke(call).await {
-        Ok(()) => respond::empty(StatusCode::OK),
+    answer(form(call.request), StatusCode::OK, call).await
+}
+
+/// The same, whatever the parameters were read from, and whatever success is told by.
+pub async fn answer(params: Result<Params, OAuthError>, done: StatusCode, call: &Call<'_>) -> Response {
+    match revoke(params, call).await {
+        Ok(()) => respond::empty(done),
         Err(error) => respond::error(&error),
     }
 }
 
-async fn revoke(call: &Call<'_>) -> Result<(), OAuthError> {
-    let params = form(call.request)?;
-    let token = params.required("token")?;
-    // Either kind says whose it is, so `token_type_hint` cannot help.
-    let keys = &call.app.settings.keys;
-    let holder = AccessToken::parse(token, keys)
-        .map(|token| *token.holder())
-        .or_else(|| RefreshToken::parse(token, keys).map(|token| *token.holder()));
+async fn revoke(params: Result<Params, OAuthError>, call: &Call<'_>) -> Result<(), OAuthError> {
+    let params = params?;
+    let holder = holder(params.required("token")?, &call.app.settings.keys);
     client_auth::with_client(call, &params, async |client| match &holder {
         Some(holder) => end(holder, &client, call).await,
         None => Ok(()),
     })
     .await
+}
+
+/// Whose a token is, if it bears our MAC. Either kind says so, so `token_type_hint` cannot help.
+pub fn holder(token: &str, keys: &KeyRing) -> Option<Holder> {
+    AccessToken::parse(token, keys)
+        .map(|token| *token.holder())
+        .or_else(|| RefreshToken::parse(token, keys).map(|token| *token.holder()))
 }
 
 /// Ends the family, whichever of its tokens was presented, an expired one too: who logs out with what they have must not

@@ -326,6 +326,24 @@ pub async fn end(
     db.batch(vec![end, audit_events::note(event, now)]).await.map(drop)
 }
 
+/// Ends the refresh tokens of all families of a grant, and what is known of those before them: no repetition is answered
+/// either. Access tokens go on.
+pub async fn end_refresh_tokens(
+    grant: &GrantId,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<(), StoreError> {
+    let end = Statement::new(
+        "UPDATE families SET refresh_digest = NULL, refresh_expires_at = NULL, previous_refresh_digest = NULL,
+         rotation_nonce = NULL, rotated_at = NULL,
+         expires_at = max(access_expires_at, coalesce(previous_access_expires_at, 0))
+         WHERE grant_id = ?1 AND ended_at IS NULL AND refresh_digest IS NOT NULL",
+    )
+    .bind(grant);
+    db.batch(vec![end, audit_events::note(event, now)]).await.map(drop)
+}
+
 fn find_statement(family: &FamilyId) -> Statement {
     Statement::new(
         "SELECT f.*, a.client_id, a.is_active AS application_is_active, a.token_epoch AS application_epoch_now,

@@ -82,10 +82,31 @@ pub async fn end(
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<(), StoreError> {
-    let end = Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL")
-        .bind(grant)
-        .bind(now);
-    db.batch(vec![end, audit_events::note(event, now)]).await.map(drop)
+    db.batch(vec![end_statement(grant, now), audit_events::note(event, now)]).await.map(drop)
+}
+
+fn end_statement(grant: &GrantId, now: Timestamp) -> Statement {
+    Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL").bind(grant).bind(now)
+}
+
+/// As [`end`]. What the user had agreed to on a page is theirs to take back, not the application's: it goes on as another
+/// grant, of which nothing has come yet.
+pub async fn renew(
+    grant: &GrantId,
+    successor: &GrantId,
+    event: &AuditEvent,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<(), StoreError> {
+    let succeed = Statement::new(
+        "INSERT INTO grants (id, user_id, application_id, scope, created_at)
+         SELECT ?2, user_id, application_id, scope, created_at FROM grants
+         WHERE id = ?1 AND scope <> '' AND changes() > 0",
+    )
+    .bind(grant)
+    .bind(successor);
+    // `changes()` is first what was ended, then whether that was noted: one as much as the other.
+    db.batch(vec![end_statement(grant, now), audit_events::note(event, now), succeed]).await.map(drop)
 }
 
 /// Stores what a user has agreed to. False if the user, the application or the grant is not what was read.

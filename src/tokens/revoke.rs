@@ -6,6 +6,7 @@ use std::error::Error;
 use super::record::Mark;
 use crate::app::App;
 use crate::model::audit::AuditEvent;
+use crate::model::family::Family;
 use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 use crate::model::time::{Lifetime, Timestamp};
 use crate::protocol::error::OAuthError;
@@ -56,6 +57,34 @@ pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationF
 /// The database or KV did not answer.
 pub async fn end_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
     grants::end(grant, event, app.clock.now(), &*app.db).await?;
+    mark_grant(grant, app).await
+}
+
+/// Ends all tokens that came of a grant, but not what the user had agreed to on a page.
+///
+/// # Errors
+/// The database or KV did not answer.
+pub async fn renew_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
+    let successor = GrantId::random(&*app.random);
+    grants::renew(grant, &successor, event, app.clock.now(), &*app.db).await?;
+    mark_grant(grant, app).await
+}
+
+/// Puts the marks of what has ended a family, the family itself or its grant: whoever ended it may have failed to.
+///
+/// # Errors
+/// KV did not answer.
+pub async fn mark_again(family: &Family, app: &App) -> Result<(), RevocationFailed> {
+    if family.ended_at.is_some() {
+        mark_family(&family.id, app).await?;
+    }
+    match &family.user {
+        Some(user) if user.grant_ended => mark_grant(&user.grant_id, app).await,
+        _ => Ok(()),
+    }
+}
+
+async fn mark_grant(grant: &GrantId, app: &App) -> Result<(), RevocationFailed> {
     mark(Mark::Grant(*grant), ENDED, app).await
 }
 

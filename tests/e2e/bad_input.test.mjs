@@ -33,6 +33,10 @@ const routes = [
   ["/o/introspect/", form],
   ["/auth/token/", json],
   ["/auth/token/", form],
+  ["/auth/revoke-token/", json],
+  ["/auth/revoke-token/", form],
+  ["/auth/invalidate-sessions/", json],
+  ["/auth/invalidate-refresh-tokens/", form],
   ["/auth/authorize/", form],
   ["/sign_up/", json],
   ["/sign_up/", form],
@@ -58,6 +62,7 @@ const routes = [
 ];
 
 const isPage = (path) => /^\/(o\/authorize|auth\/authorize|o\/applications|accounts?)\//.test(path);
+const isDrf = (path) => /^\/(sign_up|auth\/invalidate-)/.test(path);
 
 /** Sends bytes as they are: the status, the headers and the body of the answer; null if the connection is closed without one. */
 async function overSocket(head, body = "") {
@@ -101,7 +106,9 @@ function assertRefused({ status, headers, text }, path, what) {
   assert.match(headers, /^content-type: application\/json\r?$/im, told);
   const answer = JSON.parse(text);
   if (path.startsWith("/validate")) assert.equal(answer.active, false);
-  else if (path.startsWith("/sign_up")) assert.ok(!("error" in answer) && Object.keys(answer).length > 0, told);
+  else if (isDrf(path)) assert.ok(!("error" in answer) && Object.keys(answer).length > 0, told);
+  // It has two kinds of clients.
+  else if (path.startsWith("/auth/revoke-token")) assert.equal(typeof (answer.error ?? answer.detail), "string", told);
   else assert.equal(typeof answer.error, "string", told);
 }
 
@@ -168,7 +175,7 @@ test("malformed paths are refused", async () => {
 
 test("malformed queries are refused", async () => {
   for (const bad of ["scope=\xff", "scope=%ff", "scope=%zz", "scope=%", "scope=%00", "scope=\0", "scope=a&scope=a", "limit=1&limit=1", parameters]) {
-    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/auth/token/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
+    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/auth/token/", "/auth/revoke-token/", "/auth/invalidate-sessions/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
       assertRefusedBySomebody(await send(`${path}?${bad}`, { type: form }), path, bad.slice(0, 20));
     }
     for (const path of ["/admin/api/users", "/admin/api/applications"]) {

@@ -75,10 +75,14 @@ test("it has the methods that each path allows, and no others", async () => {
 test("schemathesis finds nothing that it does not say, and sees what it says", async (t) => {
   await postern.createApplication(app);
   await postern.signUp();
-  const logIn = async (scope) => {
-    const response = await postern.post("/o/token/", { grant_type: "password", ...alice, scope }, basic(app));
+  // Two who lose their tokens.
+  const [carol, dave] = ["carol", "dave"].map((username) => ({ username, password: "open-sesame-2001" }));
+  for (const person of [carol, dave]) assert.equal((await postern.post("/sign_up/", person)).status, 201);
+  const tokensOf = async (grant) => {
+    const response = await postern.post("/o/token/", grant, basic(app));
     return response.json();
   };
+  const logIn = (scope, person = alice) => tokensOf({ grant_type: "password", ...person, scope });
   const [introspecting, reading] = [await logIn(app.scope), await logIn("read")];
   const good = {
     ADMIN_TOKEN: secrets.ADMIN_TOKEN,
@@ -86,10 +90,13 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
     REFRESH_TOKEN_TO_USE_UP: introspecting.refresh_token,
     REFRESH_TOKEN: reading.refresh_token,
     SHORT_OF_SCOPE: reading.access_token,
+    TOKEN_OF_NOBODY: (await tokensOf({ grant_type: "client_credentials" })).access_token,
+    TOKEN_TO_REVOKE: (await logIn("read", carol)).access_token,
+    TOKEN_TO_INVALIDATE: (await logIn("read", dave)).access_token,
     CLIENT_ID: app.client_id,
     CLIENT_SECRET: app.client_secret,
   };
-  const bad = { ...good, ADMIN_TOKEN: "not-it", ACCESS_TOKEN: "not-it", CLIENT_SECRET: "not-it" };
+  const bad = { ...good, ADMIN_TOKEN: "not-it", ACCESS_TOKEN: "not-it", TOKEN_OF_NOBODY: "not-it", CLIENT_SECRET: "not-it" };
   const seen = new Set();
   const run = async (url, credentials, args) => {
     const env = { ...process.env, ...credentials, ANSWERED: join(scratch, "answered.json") };
@@ -144,6 +151,8 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
       "GET /admin/api/users/{username} 400",
       "GET /o/.well-known/oauth-authorization-server/{issuer_path} 200",
       "POST /admin/api/users/{username}/logout 400",
+      "POST /auth/invalidate-refresh-tokens/ 429", // by the binding LIMITER alone
+      "POST /auth/invalidate-sessions/ 429",
     ]);
   });
 });

@@ -52,12 +52,15 @@ const BODIES: [(&str, &str, &str, Shape); 24] = [
 ];
 
 /// Every route: its path, and the methods it knows.
-const ROUTES: [(&str, &[&str], Shape); 32] = [
+const ROUTES: [(&str, &[&str], Shape); 35] = [
     ("/o/token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/revoke_token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/introspect/", &["POST"], Shape::OAuth),
     ("/sign_up/", &["POST", "OPTIONS"], Shape::Drf),
     ("/auth/token/", &["POST", "OPTIONS"], Shape::OAuth),
+    ("/auth/revoke-token/", &["POST", "OPTIONS"], Shape::Drf),
+    ("/auth/invalidate-sessions/", &["POST", "OPTIONS"], Shape::Drf),
+    ("/auth/invalidate-refresh-tokens/", &["POST", "OPTIONS"], Shape::Drf),
     ("/auth/authorize/", &["GET", "HEAD", "POST"], Shape::Page),
     ("/.well-known/oauth-authorization-server", &["GET", "HEAD"], Shape::OAuth),
     ("/o/.well-known/oauth-authorization-server/", &["GET", "HEAD"], Shape::OAuth),

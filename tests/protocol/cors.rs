@@ -6,7 +6,15 @@ use serde_json::json;
 use crate::support::{PASSWORD, TestResponse, TestServer, encode_form, request};
 
 const ORIGIN: &str = "https://app.example";
-const PATHS: [&str; 4] = ["/sign_up/", "/o/token/", "/o/revoke_token/", "/auth/token/"];
+const PATHS: [&str; 7] = [
+    "/sign_up/",
+    "/o/token/",
+    "/o/revoke_token/",
+    "/auth/token/",
+    "/auth/revoke-token/",
+    "/auth/invalidate-sessions/",
+    "/auth/invalidate-refresh-tokens/",
+];
 
 fn preflight(server: &TestServer, path: &str, origin: &str) -> TestResponse {
     let headers = [

@@ -171,6 +171,43 @@ fn a_revocation_costs_one_round_trip_and_one_write_of_kv_before_the_answer() {
 }
 
 #[test]
+fn what_ends_by_a_bearer_token_costs_one_round_trip_to_look_and_one_to_end_it() {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.code_application();
+    let browser = server.browser();
+    browser.log_in("alice");
+    let log_in = || app.exchange(&browser.code(&app.authorization())).tokens().access_token;
+    let end = |path: &str, token: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = json!({"client_id": app.client_id}).to_string();
+        server.send(request(Method::POST, path, &headers, &body)).status()
+    };
+    // What has ended, and the event; and the grant that goes on, if something was agreed to.
+    for (path, rows_written, kv_writes) in [
+        ("/auth/revoke-token/", 2, 1),
+        ("/auth/invalidate-sessions/", 3, 1),
+        ("/auth/invalidate-refresh-tokens/", 2, 0),
+    ] {
+        let token = log_in();
+        server.kv.delays_late_writes.set(true);
+        let act = || assert_eq!(end(path, &token), 204);
+        assert_eq!(cost_of(&server, act), Cost { d1: 2, rows_written, kv_writes, ..NOTHING }, "{path}");
+        let repeat = || assert_eq!(end(path, &token), if kv_writes == 0 { 204 } else { 401 });
+        let expected = match kv_writes {
+            0 => Cost { d1: 2, ..NOTHING },
+            _ => Cost { d1: 1, log_lines: 1, ..NOTHING },
+        };
+        assert_eq!(cost_of(&server, repeat), expected, "{path}");
+        server.kv.delays_late_writes.set(false);
+        server.kv.deliver();
+    }
+    let made_up = || assert_eq!(end("/auth/invalidate-sessions/", "pst_at_x"), 401);
+    assert_eq!(cost_of(&server, made_up), NOTHING);
+}
+
+#[test]
 fn a_sign_up_costs_one_round_trip_to_count_and_one_to_store_and_one_slow_hash() {
     let server = TestServer::new();
     let body = json!({"username": "alice", "password": PASSWORD}).to_string();

@@ -18,6 +18,7 @@ mod admin_users;
 mod applications_pages;
 mod architecture;
 mod audit;
+mod auth_housekeeping;
 mod auth_token;
 mod authorization_code;
 mod authorize;

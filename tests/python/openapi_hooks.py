@@ -16,9 +16,11 @@ def page(context, response):
     return response.text
 
 
-token, to_use_up, to_introspect, short_of_scope = (
-    os.environ[name] for name in ["ACCESS_TOKEN", "REFRESH_TOKEN_TO_USE_UP", "REFRESH_TOKEN", "SHORT_OF_SCOPE"]
+token, to_use_up, to_introspect, short_of_scope, to_revoke, to_invalidate = (
+    os.environ[name]
+    for name in ["ACCESS_TOKEN", "REFRESH_TOKEN_TO_USE_UP", "REFRESH_TOKEN", "SHORT_OF_SCOPE", "TOKEN_TO_REVOKE", "TOKEN_TO_INVALIDATE"]
 )
+its_application = {"client_id": os.environ["CLIENT_ID"]}
 client = "Basic " + b64encode("{CLIENT_ID}:{CLIENT_SECRET}".format_map(os.environ).encode()).decode()
 CASES = {
     "token": [({"grant_type": "refresh_token", "refresh_token": to_use_up}, client)],
@@ -28,6 +30,10 @@ CASES = {
         ({"token": token}, f"Bearer {token}"),
         ({"token": token}, f"Bearer {short_of_scope}"),
     ],
+    "revokeLogin": [(its_application, f"Bearer {to_revoke}")],
+    # In this order: the second is the end of the token.
+    "invalidateRefreshTokens": [(its_application, f"Bearer {to_invalidate}")],
+    "invalidateSessions": [(its_application, f"Bearer {to_invalidate}")],
 }
 
 
