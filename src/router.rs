@@ -119,6 +119,11 @@ const ROUTES: &[Route] = &[
         Shape::Drf,
         &[("POST", |call| Box::pin(housekeeping::invalidate_refresh_tokens(call)))],
     ))),
+    limited(with_cors(route(
+        "/auth/disconnect-backend",
+        Shape::Drf,
+        &[("POST", |call| Box::pin(housekeeping::disconnect_backend(call)))],
+    ))),
     route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     limited(route(

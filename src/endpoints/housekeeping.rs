@@ -6,15 +6,17 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use super::{respond, revoke_token as by_client};
 use crate::call::body::form_or_json;
 use crate::call::{Call, Response, header};
-use crate::grants::client;
+use crate::grants::{client, disconnect};
 use crate::model::audit::{Action, Actor, AuditEvent};
 use crate::model::fields::FieldErrors;
-use crate::model::id::{GrantId, UserId};
+use crate::model::id::{GrantId, SocialAccountId, UserId};
 use crate::protocol::authorization::{self, Credentials};
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
 use crate::store::database::StoreError;
 use crate::store::families;
+use crate::store::social_accounts::Disconnected;
 use crate::tokens::find;
 use crate::tokens::revoke::{self, RevocationFailed};
 use crate::tokens::token::{AccessToken, Holder};
@@ -36,6 +38,31 @@ pub async fn invalidate_sessions(call: &Call<'_>) -> Response {
 /// `POST /auth/invalidate-refresh-tokens/`: as [`invalidate_sessions`], but access tokens go on until they expire.
 pub async fn invalidate_refresh_tokens(call: &Call<'_>) -> Response {
     answer(end_refresh_tokens(call).await)
+}
+
+/// `POST /auth/disconnect-backend/`: the account at a provider, or all there, no longer let the user in. For applications that log
+/// people in by providers: others have no business with how their users log in.
+pub async fn disconnect_backend(call: &Call<'_>) -> Response {
+    answer(disconnect(call).await)
+}
+
+async fn disconnect(call: &Call<'_>) -> Result<(), Refusal> {
+    let (bearer, client_id, params) = Bearer::of_anybody(call).await?;
+    let backend = params.optional("backend").ok_or(Refusal::Missing("backend"))?;
+    let account = match params.optional("association_id") {
+        Some(text) => Some(SocialAccountId::parse(text).ok_or(Refusal::NotThere)?),
+        None => None,
+    };
+    let application = client::find(&client_id, call.app).await?;
+    if !application.is_some_and(|(application, _)| application.allows(GrantType::ConvertToken)) {
+        return Err(Refusal::NotAllowed);
+    }
+    let by = call.by(Actor::User(bearer.user));
+    match disconnect::disconnect(&bearer.user, backend, account, by, call.app).await? {
+        Disconnected::Yes(_) => Ok(()),
+        Disconnected::NotThere => Err(Refusal::NotThere),
+        Disconnected::LastWayIn => Err(Refusal::LastWayIn),
+    }
 }
 
 async fn revoke_login(call: &Call<'_>) -> Result<(), Refusal> {
@@ -91,8 +118,18 @@ struct Bearer {
 }
 
 impl Bearer {
-    /// Asks the database: a token that has ended elsewhere ends nothing any more.
     async fn of(call: &Call<'_>) -> Result<(Self, Params), Refusal> {
+        let (bearer, of_token, params) = Self::of_anybody(call).await?;
+        let client_id = params.optional("client_id").ok_or(Refusal::Missing("client_id"))?;
+        match client_id == of_token {
+            true => Ok((bearer, params)),
+            false => Err(Refusal::NotItsApplication),
+        }
+    }
+
+    /// Of whichever application: its `client_id` is the second. Asks the database: a token that has ended elsewhere ends nothing
+    /// any more.
+    async fn of_anybody(call: &Call<'_>) -> Result<(Self, String, Params), Refusal> {
         let app = call.app;
         let token = presented(call)?;
         let family = families::find(&token.holder().family, &*app.db).await?;
@@ -108,12 +145,12 @@ impl Bearer {
         };
         note_requester(&record.client_id, call).await?;
         let params = form_or_json(call.request)?;
-        let client_id = params.optional("client_id").ok_or(Refusal::NoClientId)?;
         match token.holder().user {
-            Some((user, grant)) if client_id == record.client_id => {
-                Ok((Self { holder: *token.holder(), user, grant }, params))
+            Some((user, grant)) => {
+                Ok((Self { holder: *token.holder(), user, grant }, record.client_id, params))
             }
-            _ => Err(Refusal::NotItsApplication),
+            None if params.optional("client_id").is_none() => Err(Refusal::Missing("client_id")),
+            None => Err(Refusal::NotItsApplication),
         }
     }
 
@@ -148,7 +185,11 @@ enum Refusal {
     /// Told by form or MAC alone.
     NotOurToken,
     DeadToken(&'static str),
-    NoClientId,
+    Missing(&'static str),
+    /// There is no such account at a provider, or it is somebody else's.
+    NotThere,
+    LastWayIn,
+    NotAllowed,
     /// `client_id` is unknown, or another application's than the token's, or the token is of no user.
     NotItsApplication,
     /// The body cannot be read, or storage does not answer.
@@ -181,8 +222,17 @@ fn answer(done: Result<(), Refusal>) -> Response {
         Err(Refusal::NoToken) => respond::drf_bearer_challenge(),
         Err(Refusal::NotOurToken) => respond::drf_bearer_error(&invalid(), false),
         Err(Refusal::DeadToken(reason)) => respond::drf_bearer_error(&invalid().because(reason), true),
-        Err(Refusal::NoClientId) => {
-            respond::drf_fields(&FieldErrors::one("client_id", "This field is required."))
+        Err(Refusal::Missing(name)) => {
+            respond::drf_fields(&FieldErrors::one(name, "This field is required."))
+        }
+        Err(Refusal::NotThere) => {
+            respond::drf_detail(StatusCode::BAD_REQUEST, "There is no such association.")
+        }
+        Err(Refusal::LastWayIn) => {
+            respond::drf_detail(StatusCode::BAD_REQUEST, "It is the last way for the user to log in.")
+        }
+        Err(Refusal::NotAllowed) => {
+            respond::drf_detail(StatusCode::FORBIDDEN, "You do not have permission to perform this action.")
         }
         Err(Refusal::NotItsApplication) => respond::drf_detail(StatusCode::BAD_REQUEST, NOT_FOUND),
         Err(Refusal::Other(error)) if error.code() == ErrorCode::InvalidRequest => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { openIdProvider } from "./openid_provider.mjs";
 import { runPython } from "./python.mjs";
 import { alice, basic, checkout, secrets, startPostern } from "./support.mjs";
 
@@ -14,22 +15,27 @@ const app = {
   client_id: "my-app",
   client_secret: "the-secret-of-my-app",
   client_type: "confidential",
-  grant_types: ["authorization_code", "password", "client_credentials", "refresh_token"],
+  grant_types: ["authorization_code", "password", "client_credentials", "refresh_token", "convert_token"],
   redirect_uris: ["https://app.example/cb"],
   scope: "read write introspection",
 };
 const hashing = { PASSWORD_HASH_MEMORY_KIB: "8", PASSWORD_HASH_ITERATIONS: "1" };
 const noLimits = { SIGN_UP_LIMIT: "0", LOGIN_FAILURE_LIMIT: "0", ADDRESS_FAILURE_LIMIT: "0" };
-let postern, api;
+let postern, provider, api, social;
 
 before(async () => {
-  postern = await startPostern({ vars: { ...hashing, ...noLimits } });
+  provider = await openIdProvider();
+  const { issuer, clientId, clientSecret } = provider;
+  const entry = { issuer, client_id: clientId, client_secret: "PROVIDER_SECRET" };
+  social = { SOCIAL_AUTH_PROVIDERS: JSON.stringify({ provider: entry }), PROVIDER_SECRET: clientSecret };
+  postern = await startPostern({ vars: { ...hashing, ...noLimits, ...social } });
   const { code, output } = await runPython(["-c", "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)", file]);
   assert.equal(code, 0, output);
   api = JSON.parse(output);
 });
 after(async () => {
   await postern?.stop();
+  await provider?.close();
   rmSync(scratch, { recursive: true });
 });
 
@@ -84,7 +90,18 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
   };
   const logIn = (scope, person = alice) => tokensOf({ grant_type: "password", ...person, scope });
   const [introspecting, reading] = [await logIn(app.scope), await logIn("read")];
+  // One who comes from a provider, and one whose application has no business there.
+  const { id_token } = await provider.logIn("bob");
+  const convert = () => postern.post("/auth/convert-token/", { grant_type: "convert_token", backend: "provider", id_token }, basic(app));
+  assert.equal((await convert()).status, 200);
+  await postern.admin("POST", "users/bob/set-password", { password: "open-sesame-3001" }); // another way in
+  const plain = { client_id: "plain", client_type: "public", grant_types: ["password"] };
+  await postern.createApplication(plain);
+  const ofPlain = await postern.post("/o/token/", { grant_type: "password", client_id: plain.client_id, ...alice });
   const good = {
+    ID_TOKEN: id_token,
+    TOKEN_TO_DISCONNECT: (await (await convert()).json()).access_token,
+    TOKEN_OF_PLAIN: (await ofPlain.json()).access_token,
     ADMIN_TOKEN: secrets.ADMIN_TOKEN,
     ACCESS_TOKEN: introspecting.access_token,
     REFRESH_TOKEN_TO_USE_UP: introspecting.refresh_token,
@@ -128,7 +145,7 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
 
   await t.test("from an address that has tried too often", async () => {
     const limits = { SIGN_UP_LIMIT: "1/86400", ADDRESS_FAILURE_LIMIT: "1/86400" };
-    const strict = await startPostern({ vars: { ...hashing, ...limits } });
+    const strict = await startPostern({ vars: { ...hashing, ...limits, ...social } });
     const from = { "CF-Connecting-IP": "192.0.2.1" };
     try {
       await strict.createApplication(app);
@@ -151,7 +168,8 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
       "GET /admin/api/users/{username} 400",
       "GET /o/.well-known/oauth-authorization-server/{issuer_path} 200",
       "POST /admin/api/users/{username}/logout 400",
-      "POST /auth/invalidate-refresh-tokens/ 429", // by the binding LIMITER alone
+      "POST /auth/disconnect-backend/ 429", // by the binding LIMITER alone
+      "POST /auth/invalidate-refresh-tokens/ 429",
       "POST /auth/invalidate-sessions/ 429",
     ]);
   });

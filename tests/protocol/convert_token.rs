@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestClient, TestResponse, TestServer, request};
+use crate::support::{PASSWORD, TestClient, TestResponse, TestServer, form_request, request};
 
 /// Providers whose answers are scripted.
 const SETTINGS: &[(&str, &str)] = &[
@@ -82,4 +82,65 @@ fn a_new_person_becomes_a_user_with_tokens() {
     let response = server.send(request(Method::POST, "/social/github/", &headers, &json_body));
     assert_eq!(response.status(), 200, "{}", response.text());
     assert_eq!(response.json()["token"], response.json()["access_token"]);
+}
+
+/// Somebody whom GitHub knows, with a password here; their access token and the id of their account there.
+fn linked(server: &TestServer, app: &TestClient<'_>) -> String {
+    github(server, 1, "mona", "mona@p.example", true);
+    let body = convert(server, &app.client_id, "github", "gh-token").json();
+    server.providers.take_asked();
+    body["access_token"].as_str().unwrap().to_owned()
+}
+
+fn disconnect(server: &TestServer, token: &str, form: &[(&str, &str)]) -> TestResponse {
+    let bearer = format!("Bearer {token}");
+    server.send(form_request("/auth/disconnect-backend/", &[("authorization", &bearer)], form))
+}
+
+const REVOKE: &str = "DELETE https://api.github.com/applications/gh-client/token";
+
+#[test]
+fn an_application_disconnects_a_provider_unless_it_is_the_last_way_in() {
+    let server = TestServer::with(SETTINGS);
+    let app = application(&server);
+    let token = linked(&server, &app);
+    let only = disconnect(&server, &token, &[("backend", "github")]);
+    assert_eq!(
+        (only.status(), only.json()),
+        (400, json!({"detail": "It is the last way for the user to log in."}))
+    );
+    server.admin("POST", "users/mona/set-password", json!({"password": PASSWORD})).assert_status(204);
+    // That has logged them out everywhere.
+    let token = linked(&server, &app);
+    let id = server.db.text("SELECT id FROM social_accounts");
+    for (form, detail) in [
+        (&[("backend", "google-oauth2")][..], "There is no such association."),
+        (&[("backend", "github"), ("association_id", "AAAAAAAAAAAAAAAA")], "There is no such association."),
+        (&[("backend", "github"), ("association_id", "7")], "There is no such association."),
+    ] {
+        let response = disconnect(&server, &token, form);
+        assert_eq!((response.status(), response.json()), (400, json!({"detail": detail})));
+    }
+    let missing = disconnect(&server, &token, &[]);
+    assert_eq!((missing.status(), missing.json()), (400, json!({"backend": ["This field is required."]})));
+    disconnect(&server, "pst_at_x", &[("backend", "github")]).assert_status(401);
+    assert_eq!(server.providers.take_urls(), [""; 0]);
+
+    server.providers.answer(REVOKE, 204, &Value::Null);
+    disconnect(&server, &token, &[("backend", "github"), ("association_id", &id)]).assert_status(204);
+    let asked = server.providers.take_asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].body.as_deref(), Some(r#"{"access_token":"gh-token"}"#));
+    assert_eq!(server.db.number("SELECT count(*) FROM social_accounts"), 0);
+    assert_eq!(disconnect(&server, &token, &[("backend", "github")]).status(), 400);
+}
+
+#[test]
+fn other_applications_have_no_business_with_how_people_log_in() {
+    let server = TestServer::with(SETTINGS);
+    linked(&server, &application(&server));
+    server.admin("POST", "users/mona/set-password", json!({"password": PASSWORD})).assert_status(204);
+    let other = server.public_application().log_in("mona");
+    disconnect(&server, &other.access_token, &[("backend", "github")]).assert_status(403);
+    assert_eq!(server.db.number("SELECT count(*) FROM social_accounts"), 1);
 }

@@ -20,6 +20,8 @@ token, to_use_up, to_introspect, short_of_scope, to_revoke, to_invalidate = (
     os.environ[name]
     for name in ["ACCESS_TOKEN", "REFRESH_TOKEN_TO_USE_UP", "REFRESH_TOKEN", "SHORT_OF_SCOPE", "TOKEN_TO_REVOKE", "TOKEN_TO_INVALIDATE"]
 )
+id_token, to_disconnect, of_plain = (os.environ[name] for name in ["ID_TOKEN", "TOKEN_TO_DISCONNECT", "TOKEN_OF_PLAIN"])
+proof = {"backend": "provider", "id_token": id_token}
 its_application = {"client_id": os.environ["CLIENT_ID"]}
 client = "Basic " + b64encode("{CLIENT_ID}:{CLIENT_SECRET}".format_map(os.environ).encode()).decode()
 CASES = {
@@ -31,6 +33,10 @@ CASES = {
         ({"token": token}, f"Bearer {short_of_scope}"),
     ],
     "revokeLogin": [(its_application, f"Bearer {to_revoke}")],
+    "convertToken": [({"grant_type": "convert_token", **proof}, client)],
+    "exchangeToken": [({"id_token": id_token}, client)],
+    "exchangeTokenByTutorialPath": [({"id_token": id_token}, client)],
+    "disconnectBackend": [({"backend": "provider"}, f"Bearer {to_disconnect}"), ({"backend": "provider"}, f"Bearer {of_plain}")],
     # In this order: the second is the end of the token.
     "invalidateRefreshTokens": [(its_application, f"Bearer {to_invalidate}")],
     "invalidateSessions": [(its_application, f"Bearer {to_invalidate}")],
@@ -42,7 +48,10 @@ def before_add_examples(context, examples):
     operation = context.operation
     for body, authorization in CASES.get(operation.definition.raw.get("operationId"), []):
         form = {"body": body, "media_type": "application/x-www-form-urlencoded"}
-        examples.append(operation.Case(**form, headers={"Authorization": authorization}))
+        backends = ["provider", "nobody"] if "{backend}" in operation.path else [None]
+        for backend in backends:
+            path = {"path_parameters": {"backend": backend}} if backend else {}
+            examples.append(operation.Case(**form, **path, headers={"Authorization": authorization}))
 
 
 @schemathesis.hook
