@@ -59,6 +59,7 @@ mod secrets_at_rest;
 mod sessions;
 mod sign_up;
 mod signatures;
+mod social;
 mod storage;
 mod token_endpoint;
 mod validate;
