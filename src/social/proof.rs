@@ -7,6 +7,7 @@ use super::{SocialError, access_token, profile};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::social::Identity;
+use crate::protocol::jwt::Jwt;
 
 /// One of the three that a provider may take.
 #[derive(Debug)]
@@ -52,9 +53,9 @@ pub async fn verify(
 
 /// The provider whose issuer an ID token names, be it true or not; None if there are more.
 pub fn provider_of_id_token<'a>(token: &str, providers: &'a Providers) -> Option<&'a Provider> {
-    let issuer = id_token::claimed_issuer(token)?;
+    let jwt = Jwt::parse(token).ok()?;
     let is_meant =
-        |provider: &&Provider| provider.takes(Proof::IdToken) && provider.issuers.contains(&issuer);
+        |provider: &&Provider| provider.takes(Proof::IdToken) && id_token::names_issuer(&jwt, provider);
     let mut found = providers.iter().filter(is_meant);
     found.next().filter(|_| found.next().is_none())
 }

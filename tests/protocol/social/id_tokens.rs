@@ -612,7 +612,7 @@ fn an_endpoint_in_the_setting_goes_before_that_in_the_metadata() {
 #[test]
 fn an_id_token_names_its_provider_by_its_issuer() {
     // RFC 8693 §2.1
-    for name in ["corporate", "apple-id"] {
+    for name in ["corporate", "microsoft", "apple-id"] {
         let scene = Scene::of(name);
         let token = scene.token(json!({}), json!({}));
         let exchange = |token: &str| {
