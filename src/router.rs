@@ -176,6 +176,11 @@ const ROUTES: &[Route] = &[
         &[("POST", |call| Box::pin(admin::users::log_out(call)))],
     )),
     limited(route(
+        "/admin/api/users/{}/social/{}/token",
+        Shape::OAuth,
+        &[("GET", |call| Box::pin(admin::social::token(call)))],
+    )),
+    limited(route(
         "/admin/api/audit-events",
         Shape::OAuth,
         &[("GET", |call| Box::pin(admin::audit_events::list(call)))],

@@ -11,6 +11,7 @@ pub mod implicit;
 pub mod login;
 pub mod mail_links;
 pub mod password;
+pub mod provider_token;
 pub mod refresh_token;
 pub mod registration;
 pub mod sign_up;

@@ -77,7 +77,7 @@ fn match_found(
     }
     let link = Link { provider: identity.provider.clone(), uid: identity.uid.clone() };
     let account = SocialAccountId::random(&*app.random);
-    let tokens = seal(identity.tokens.as_ref(), None, &account, app);
+    let tokens = keep(identity.tokens.as_ref(), None, &account, app);
     let mut candidates = found.by_email.into_iter();
     match (candidates.next(), candidates.next(), verified) {
         (None, ..) => {
@@ -108,7 +108,7 @@ pub async fn link(
     event: &AuditEvent,
     app: &App,
 ) -> Result<(), SocialError> {
-    let tokens = seal(identity.tokens.as_ref(), None, &account, app);
+    let tokens = keep(identity.tokens.as_ref(), None, &account, app);
     let link = Link { provider: identity.provider.clone(), uid: identity.uid.clone() };
     let new = NewLink { account, link, session, tokens, event };
     match social_accounts::link(&new, app.clock.now(), &*app.db).await? {
@@ -126,7 +126,7 @@ fn known(
 ) -> Match {
     let LoginCandidate { user, grant_id } = candidate;
     let kept = kept.and_then(|kept| open(&kept, &account, app));
-    let tokens = seal(identity.tokens.as_ref(), kept, &account, app);
+    let tokens = keep(identity.tokens.as_ref(), kept, &account, app);
     // A provider that says nothing of a name does not take it away.
     let is_named = !identity.first_name.is_empty() || !identity.last_name.is_empty();
     let names = match is_named {
@@ -181,7 +181,7 @@ fn another(username: &str, app: &App) -> String {
 }
 
 /// The tokens as they are kept for this row: a refresh token stays until there is another one.
-fn seal(
+fn keep(
     tokens: Option<&ProviderTokens>,
     kept: Option<ProviderTokens>,
     account: &SocialAccountId,
@@ -191,8 +191,13 @@ fn seal(
     if tokens.refresh_token.is_none() {
         tokens.refresh_token = kept.and_then(|kept| kept.refresh_token);
     }
+    Some(seal(&tokens, account, app))
+}
+
+/// The tokens, sealed for this row.
+pub fn seal(tokens: &ProviderTokens, account: &SocialAccountId, app: &App) -> String {
     let text = tokens.to_json().to_string();
-    Some(app.settings.keys.seal(Purpose::ProviderToken, &account.to_string(), text.as_bytes(), &*app.random))
+    app.settings.keys.seal(Purpose::ProviderToken, &account.to_string(), text.as_bytes(), &*app.random)
 }
 
 /// The tokens that are kept; None if no key of today opens them.
