@@ -2,11 +2,13 @@
 
 mod id_tokens;
 mod matrix;
+mod people;
 mod providers;
 mod requests;
+mod users;
 
 use postern::call::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{TestClient, TestResponse, TestServer, form_request};
 
@@ -32,6 +34,21 @@ pub fn convert(server: &TestServer, client_id: &str, backend: &str, form: &[(&st
 
 pub fn users(server: &TestServer) -> Vec<Value> {
     server.admin("GET", "users", Value::Null).json()["users"].as_array().unwrap().clone()
+}
+
+/// The one user with this name.
+pub fn user(server: &TestServer, username: &str) -> Value {
+    let response = server.admin("GET", &format!("users/{username}"), Value::Null);
+    response.assert_status(200);
+    response.json()
+}
+
+/// A user of the operator's making.
+pub fn create_user(server: &TestServer, username: &str, email: &str, is_verified: bool) {
+    let password = crate::support::PASSWORD;
+    let body =
+        json!({"username": username, "password": password, "email": email, "email_verified": is_verified});
+    server.admin("POST", "users", body).assert_status(201);
 }
 
 pub fn count(server: &TestServer, table: &str) -> i64 {
