@@ -86,7 +86,9 @@ fn match_found(
             let arrival = Arrival::New { link, event };
             Ok(Match { login: SocialLogin { account, user, arrival, tokens }, grant_id: None })
         }
-        (Some(LoginCandidate { user, grant_id }), None, Some(email)) if user.profile.email_verified => {
+        (Some(LoginCandidate { user, grant_id }), None, Some(email))
+            if user.profile.email_verified && !found.by_email_is_full =>
+        {
             let event = By { actor: Actor::User(user.id), address }
                 .did(Action::SocialAccountLinked, format!("social account {account}"));
             let arrival = Arrival::ByEmail { link, email: email.address.clone(), event };

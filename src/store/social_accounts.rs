@@ -37,6 +37,8 @@ pub struct Found {
     pub known: Option<(SocialAccountId, Option<String>, LoginCandidate)>,
     /// Who has the e-mail address; of more than two, two.
     pub by_email: Vec<LoginCandidate>,
+    /// One of them has [`MOST`] accounts.
+    pub by_email_is_full: bool,
     pub username_is_taken: bool,
 }
 
@@ -54,7 +56,8 @@ pub async fn find(wanted: &Wanted<'_>, db: &dyn Database) -> Result<Found, Store
     .bind(wanted.uid)
     .bind(application.clone());
     let by_email = Statement::new(
-        "SELECT u.*, g.id AS grant_id FROM users u
+        "SELECT u.*, g.id AS grant_id,
+         (SELECT count(*) FROM social_accounts WHERE user_id = u.id) AS accounts FROM users u
          LEFT JOIN grants g ON g.user_id = u.id AND g.application_id = ?2 AND g.ended_at IS NULL
          WHERE u.email_key = ?1 AND u.email_key <> '' LIMIT 2",
     )
@@ -72,10 +75,13 @@ pub async fn find(wanted: &Wanted<'_>, db: &dyn Database) -> Result<Found, Store
         }
         None => None,
     };
+    let by_email = &outcome(&outcomes, 1)?.rows;
+    let accounts: Vec<i64> = by_email.iter().map(|row| row.integer("accounts")).collect::<Result<_, _>>()?;
     Ok(Found {
         application_is_current: row.optional_text("revision")? == revision,
         known,
-        by_email: outcome(&outcomes, 1)?.rows.iter().map(read_candidate).collect::<Result<_, _>>()?,
+        by_email: by_email.iter().map(read_candidate).collect::<Result<_, _>>()?,
+        by_email_is_full: accounts.iter().any(|count| *count >= MOST),
         username_is_taken: outcome(&outcomes, 2)?.first().is_some(),
     })
 }

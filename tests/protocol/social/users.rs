@@ -299,3 +299,22 @@ fn an_id_is_of_its_provider_alone() {
     assert_eq!(users(&server).len(), 4);
     assert_whole(&server);
 }
+
+#[test]
+fn a_user_has_twenty_accounts_at_most() {
+    let (server, app) = server();
+    create_user(&server, "alice", "alice@p.example", true);
+    for n in 0..19 {
+        server.db.execute(&format!(
+            "INSERT INTO social_accounts (id, user_id, provider, uid, created_at, last_used_at)
+             SELECT '{n}', id, 'gone', '{n}', 0, 0 FROM users"
+        ));
+    }
+    log_in(&person("twentieth", "alice@p.example"), &app, &server).assert_status(200);
+    let before = server.db.dump();
+    let response = log_in(&person("one more", "alice@p.example"), &app, &server);
+    response.assert_error(400, "access_denied");
+    assert_eq!(server.db.dump(), before);
+    log_in(&person("twentieth", "alice@p.example"), &app, &server).assert_status(200);
+    assert_eq!(count(&server, "social_accounts"), 20);
+}
