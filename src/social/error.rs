@@ -43,7 +43,7 @@ impl SocialError {
             }
             Self::Failed { status, reason } => format!("provider {status}: {reason}"),
             Self::EmailTaken => {
-                "an account has this e-mail address: unverified, as more than one has, or full of linked accounts"
+                "an account has this e-mail address: unverified, in other letters, like another one, or with too many links"
                     .to_owned()
             }
             Self::InUse => "the account at the provider is linked to another user".to_owned(),

@@ -87,7 +87,9 @@ fn match_found(
             Ok(Match { login: SocialLogin { account, user, arrival, tokens }, grant_id: None })
         }
         (Some(LoginCandidate { user, grant_id }), None, Some(email))
-            if user.profile.email_verified && !found.by_email_is_full =>
+            if is_same_mailbox(&user.profile.email, &email.address)
+                && user.profile.email_verified
+                && !found.by_email_is_full =>
         {
             let event = By { actor: Actor::User(user.id), address }
                 .did(Action::SocialAccountLinked, format!("social account {account}"));
@@ -96,6 +98,12 @@ fn match_found(
         }
         _ => Err(SocialError::EmailTaken),
     }
+}
+
+/// Addresses are found by a key that takes `ß` for `ss` and the Kelvin sign for `k`: two mailboxes, or two domains, may have
+/// one key. Whether they do is not for us to guess.
+fn is_same_mailbox(here: &str, there: &str) -> bool {
+    here.eq_ignore_ascii_case(there)
 }
 
 /// Links an account at a provider to who is logged in here.

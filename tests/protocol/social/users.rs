@@ -318,3 +318,36 @@ fn a_user_has_twenty_accounts_at_most() {
     log_in(&person("twentieth", "alice@p.example"), &app, &server).assert_status(200);
     assert_eq!(count(&server, "social_accounts"), 20);
 }
+
+#[test]
+fn addresses_differ_by_more_than_the_case_of_ascii() {
+    for (here, there, is_same) in [
+        ("Alice@P.Example", "aLICE@p.eXAMPLE", true),
+        ("jürgen@p.example", "jürgen@p.example", true),
+        // Another mailbox, or another domain, as it may be: they log in and link.
+        ("x@strasse.example", "x@straße.example", false),
+        ("mike@p.example", "mi\u{212A}e@p.example", false),
+        ("mike@p.example", "ｍike@p.example", false),
+        ("jürgen@p.example", "JÜRGEN@p.example", false),
+    ] {
+        let (server, app) = server();
+        create_user(&server, "alice", here, true);
+        let response = log_in(&person("1", there), &app, &server);
+        if is_same {
+            response.assert_status(200);
+            assert_eq!(owner(&server, "1"), "alice", "{here} {there}");
+        } else {
+            assert_taken(&response);
+            assert_eq!(count(&server, "social_accounts"), 0, "{here} {there}");
+        }
+    }
+    // What is no address is none.
+    let (server, app) = server();
+    for (n, address) in
+        ["", "x", "x@", "a b@p.example", "<x@p.example>", "x@p.example,y@p.example"].iter().enumerate()
+    {
+        log_in(&person(&format!("p{n}"), address), &app, &server).assert_status(200);
+    }
+    assert_eq!(server.db.number("SELECT count(*) FROM users WHERE email <> ''"), 0);
+    assert_eq!(count(&server, "users"), 6);
+}
