@@ -9,8 +9,6 @@
     reason = "a test that fails says where"
 )]
 
-mod support;
-
 mod abuse;
 mod account;
 mod admin_applications;
@@ -61,6 +59,9 @@ mod sessions;
 mod sign_up;
 mod signatures;
 mod social;
+mod social_accounts;
+mod social_login;
 mod storage;
+mod support;
 mod token_endpoint;
 mod validate;
