@@ -35,6 +35,13 @@ impl<'a> Call<'a> {
         header(self.request, "cf-connecting-ip").ok().flatten().and_then(Address::parse)
     }
 
+    /// The path below the issuer's; some proxies have taken that away.
+    pub fn path(&self) -> &str {
+        let path = self.request.uri().path();
+        let issuer = self.app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
+        path.strip_prefix(issuer).unwrap_or(path)
+    }
+
     pub fn by(&self, actor: Actor) -> By {
         By { actor, address: self.address() }
     }

@@ -21,10 +21,7 @@ impl Person {
     /// # Errors
     /// Nobody is logged in: the way to the login, and from there back here. Or the database did not answer.
     pub async fn reading(call: &Call<'_>) -> Result<Self, Instead> {
-        let prefix = call.app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
-        let path = call.request.uri().path();
-        let next = Next::read(Some(path.strip_prefix(prefix).unwrap_or(path)));
-        Self::of(Visitor::of(call), &next, call).await
+        Self::of(Visitor::of(call), &Next::read(Some(call.path())), call).await
     }
 
     /// Who sends a form, and what is in it.

@@ -812,6 +812,26 @@ fn other_methods_are_refused() {
     let response = browser(&server).get("/disconnect/corp/");
     assert_eq!((response.status(), response.header("allow")), (405, Some("POST")));
 }
+
+#[test]
+fn an_issuer_may_have_a_path() {
+    for path in ["/sso", "/auth", "/auth/login"] {
+        let issuer = format!("https://auth.example{path}");
+        let server = server_with(&[("ISSUER", &issuer)]);
+        let browser = Browser::at(&issuer, &server);
+        for (login, complete) in [("/login", "/complete"), ("/auth/login", "/auth/complete")] {
+            let sent = start(&browser, &format!("{login}/corp/"));
+            assert_eq!(sent.get("redirect_uri"), format!("{issuer}{complete}/corp/"));
+            corp_knows(&server, &sent, json!({}));
+            let back = format!("{complete}/corp/?code=c&state={}", sent.get("state"));
+            let response = browser.get(&back);
+            assert_eq!(response.assert_status(303).header("location"), Some(&*format!("{issuer}/account/")));
+        }
+        let link = format!("href=\"{issuer}/login/corp/?next=%2Faccount%2F\"");
+        assert!(browser.get("/accounts/login/").text().contains(&link) || who(&browser).is_some());
+    }
+}
+
 #[test]
 fn what_is_secret_is_neither_logged_nor_stored() {
     let server = server();

@@ -69,7 +69,7 @@ pub fn cookie(provider: &Provider) -> String {
 
 /// Where the provider sends the browser back to: the path that it knows is below `/auth/` where drf-social-oauth2 was.
 fn redirect_uri(provider: &Provider, call: &Call<'_>) -> String {
-    let is_below_auth = call.request.uri().path().contains("/auth/login/");
+    let is_below_auth = call.path().starts_with("/auth/login/");
     let path = if is_below_auth { "/auth/complete" } else { "/complete" };
     let usual = || format!("{}{path}/{}/", call.issuer, provider.name);
     provider.redirect_uri.clone().unwrap_or_else(usual)
