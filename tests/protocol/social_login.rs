@@ -792,6 +792,21 @@ fn only_providers_that_people_are_sent_to_have_a_button() {
         assert!(!text.contains("Continue with") && !text.contains("class=\"button\""), "{text}");
     }
 }
+
+#[test]
+fn a_provider_without_a_login_page_has_none_of_ours() {
+    let server = server();
+    for path in [
+        "/login/facebook-limited-login/",
+        "/login/nobody/",
+        "/auth/login/nobody/",
+        "/complete/nobody/?code=c",
+    ] {
+        browser(&server).get(path).assert_status(404);
+    }
+    assert!(server.providers.take_urls().is_empty());
+}
+
 #[test]
 fn other_methods_are_refused() {
     let server = server();

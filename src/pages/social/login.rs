@@ -41,6 +41,9 @@ pub async fn post(call: &Call<'_>) -> Result<Response, Instead> {
 
 async fn begin(next: &Next, link: Option<SessionId>, call: &Call<'_>) -> Result<Response, Instead> {
     let provider = provider(call)?;
+    if !provider.has_login_page() {
+        return Err(error::not_found().into());
+    }
     let next =
         if next.path().len() > LONGEST_NEXT { Next::read(None) } else { Next::read(Some(next.path())) };
     let redirect_uri = redirect_uri(provider, call);
@@ -53,7 +56,7 @@ async fn begin(next: &Next, link: Option<SessionId>, call: &Call<'_>) -> Result<
     Ok(response)
 }
 
-/// The provider that the path names, if people can log in there.
+/// The provider that the path names.
 ///
 /// # Errors
 /// A page: there is none.
