@@ -655,6 +655,49 @@ fn a_pending_authorization_request_is_gone_on_with() {
     assert_eq!(landing.get("state"), "the state");
     server.assert_good(&app.exchange(landing.get("code")).tokens().access_token);
 }
+
+/// As a browser does that has no room for longer ones (RFC 6265 §6.1).
+const LONGEST_COOKIE: usize = 4096;
+
+#[test]
+fn a_long_authorization_request_is_not_lost_on_the_way() {
+    let server = server();
+    let redirect_uri = format!("https://app.example/{}", "c".repeat(280));
+    let app = server.application().public().redirect_uri(&redirect_uri).create();
+    // What is percent-encoded is three times as long.
+    for state in ["s".repeat(500), "/".repeat(500)] {
+        let request = app
+            .authorization()
+            .with("redirect_uri", &redirect_uri)
+            .with("state", &state)
+            .with("nonce", &"n".repeat(43))
+            .with("scope", "read write groups");
+        let browser = browser(&server);
+        let path = format!("/login/corp/?next={}", percent_encode(&request.path()));
+        let response = log_in_from(&path, &browser, &server, json!({}));
+        assert_sent_to(&response, &request.path());
+    }
+}
+
+#[test]
+fn what_no_cookie_can_hold_is_forgotten() {
+    let server = server();
+    for length in (1_000..=6_000).step_by(250) {
+        let browser = browser(&server);
+        let next = format!("/o/authorize/?{}", "a".repeat(length));
+        let path = format!("/login/corp/?next={next}");
+        let response = browser.get(&path);
+        assert!(set_cookies(&response)[0].len() <= LONGEST_COOKIE);
+        let sent = Sent::to(&response);
+        corp_knows(&server, &sent, json!({}));
+        let done = browser.get(&sent.answer(&[("code", "c")]));
+        let fits = length <= 2_250;
+        if fits || length >= 3_000 {
+            assert_sent_to(&done, if fits { &next } else { "/account/" });
+        }
+    }
+}
+
 #[test]
 fn a_login_takes_the_place_of_the_session_that_there_was() {
     let server = server();

@@ -17,8 +17,8 @@ use crate::social::SocialError;
 use crate::social::authorization_request::{PATIENCE, Pending};
 use crate::social::provider::Provider;
 
-/// A browser cookie holds about 4,000 bytes: a longer way on is forgotten.
-const LONGEST_NEXT: usize = 2_000;
+/// Of the 4,096 bytes that a browser keeps of a cookie, those beside its name and its attributes (RFC 6265 §6.1).
+const LONGEST_SEALED: usize = 3_900;
 
 /// `GET /login/{backend}/`: to log in.
 ///
@@ -39,18 +39,21 @@ pub async fn post(call: &Call<'_>) -> Result<Response, Instead> {
     begin(&Next::read(None), Some(person.session.id), call).await
 }
 
-async fn begin(next: &Next, link: Option<SessionId>, call: &Call<'_>) -> Result<Response, Instead> {
+async fn begin(next: &Next, session: Option<SessionId>, call: &Call<'_>) -> Result<Response, Instead> {
     let provider = provider(call)?;
     if !provider.has_login_page() {
         return Err(error::not_found().into());
     }
-    let next =
-        if next.path().len() > LONGEST_NEXT { Next::read(None) } else { Next::read(Some(next.path())) };
     let redirect_uri = redirect_uri(provider, call);
-    let pending = Pending::begin(redirect_uri, next.path(), link, call.app);
+    let mut pending = Pending::begin(redirect_uri, next.path(), session, call.app);
+    let mut sealed = pending.seal(provider, call.app);
+    if sealed.len() > LONGEST_SEALED {
+        // Who is logged in, but has to find the way on, is better off than who cannot log in.
+        pending.next = Next::read(None).path().to_owned();
+        sealed = pending.seal(provider, call.app);
+    }
     let location = pending.location(provider, call.app).await.map_err(|error| refused(&error, provider))?;
     let mut response = see_other(&location);
-    let sealed = pending.seal(provider, call.app);
     let put = if provider.form_post { put_cookie_for_posts } else { put_cookie };
     put(&mut response, &cookie(provider), &sealed, PATIENCE.seconds(), call);
     Ok(response)
