@@ -514,6 +514,38 @@ fn an_answer_counts_once_here_and_now_alone() {
     assert_refused(&late.get(&good), 400, BEGIN_AGAIN);
     assert!(server.providers.take_urls().is_empty());
 }
+
+#[test]
+fn a_provider_that_lets_nobody_in_is_believed() {
+    let server = server();
+    let too_long = "a".repeat(65);
+    let errors: [&[(&str, &str)]; 6] = [
+        &[("error", "access_denied")],
+        &[("error", "access_denied"), ("error_description", "it says <b>why</b>")],
+        &[("error", "A secret.")],
+        &[("error", &too_long)],
+        &[],
+        &[("code", "")],
+    ];
+    for fields in errors {
+        let browser = browser(&server);
+        let sent = start(&browser, "/login/corp/?next=/o/authorized_tokens/");
+        let response = browser.get(&sent.answer(fields));
+        assert_refused(&response, 400, "Corp &amp; Sons has not confirmed who you are.");
+        assert!(!response.text().contains("why") && browser.cookie(COOKIE).is_none());
+        // The way on is not lost.
+        let log_in = format!("href=\"{ISSUER}/accounts/login/?next=%2Fo%2Fauthorized_tokens%2F\"");
+        assert!(response.text().contains(&log_in), "{}", response.text());
+    }
+    assert_eq!((users(&server), server.providers.take_urls()), (0, vec![]));
+    let log = json!(server.log()).to_string();
+    assert!(
+        log.contains("the provider's answer: access_denied")
+            && !log.contains("A secret")
+            && !log.contains("aaaa")
+    );
+}
+
 #[test]
 fn an_answer_of_another_issuer_is_not_used() {
     // RFC 9207 §2.4
@@ -563,6 +595,34 @@ fn what_a_code_buys_must_be_of_this_login() {
     assert_refused(&browser.get(&sent.answer(&[("code", "c")])), 400, "GitHub has not confirmed");
     assert_eq!(users(&server), 0);
 }
+
+#[test]
+fn a_provider_that_is_down_costs_nothing_but_another_try() {
+    let server = server();
+    for broken in ["keys", "status", "time", "garbage"] {
+        let browser = browser(&server);
+        let sent = start(&browser, "/login/corp/");
+        corp_knows(&server, &sent, json!({}));
+        match broken {
+            "status" => server.providers.answer(TOKEN, 500, &json!({})),
+            "time" => server.providers.time_out(TOKEN),
+            "garbage" => server.providers.answer_bytes(TOKEN, 200, b"<html>"),
+            _ => server.providers.time_out(JWKS),
+        }
+        let response = browser.get(&sent.answer(&[("code", "c")]));
+        assert_refused(&response, 503, "Corp &amp; Sons does not answer.");
+        assert!(response.header("retry-after").is_some(), "{broken}");
+        assert_eq!((users(&server), accounts(&server), browser.cookie(SESSION)), (0, 0, None));
+        // It has not used up what the browser keeps.
+        corp_knows(&server, &sent, json!({}));
+        assert_sent_to(&browser.get(&sent.answer(&[("code", "c")])), "/account/");
+        assert_eq!(browser.cookie(COOKIE), None);
+        server.db.execute("DELETE FROM users");
+    }
+    let browser = browser(&server);
+    assert_sent_to(&log_in(&browser, &server, json!({})), "/account/");
+}
+
 #[test]
 fn a_database_that_is_down_costs_nothing_but_another_try() {
     let server = server();

@@ -3,11 +3,11 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::login::{cookie, provider, refused};
+use super::login::{Way, cookie, provider, refused};
 use crate::call::{Call, Response};
 use crate::crypto::secret::{Secret, same_bytes};
-use crate::model::audit::Action;
-use crate::model::id::SocialAccountId;
+use crate::model::audit::{Action, Actor};
+use crate::model::id::{SessionId, SocialAccountId};
 use crate::model::social::Identity;
 use crate::pages::error::{self, Instead};
 use crate::pages::form::text;
@@ -59,6 +59,7 @@ async fn complete(params: &Params, call: &Call<'_>) -> Result<Response, Instead>
     let state = params.optional("state").unwrap_or_default();
     let pending = Pending::open(&sealed, state, provider, app).ok_or_else(|| begin_again(call))?;
     let next = Next::read(Some(&pending.next));
+    let way = if pending.link.is_some() { Way::Account } else { Way::LogIn(&next) };
     // RFC 9207 §2.4: an answer of another issuer was meant for somebody else.
     let is_other = |issuer: &str| !provider.issuers.iter().any(|known| known == issuer);
     let code = match (params.optional("code"), params.optional("iss")) {
@@ -87,13 +88,16 @@ async fn complete(params: &Params, call: &Call<'_>) -> Result<Response, Instead>
                         None => log_in(&identity, provider, &next, call).await,
                     }
                 }
-                Err(error) => Ok(refused(&error, provider)),
+                Err(error) => Ok(refused(&error, provider, &way, call)),
             }
         }
-        Err(error) => Ok(refused(&error, provider)),
+        Err(error) => Ok(refused(&error, provider, &way, call)),
     };
     let mut response = response.unwrap_or_else(|instead| *instead.0);
-    put_cookie(&mut response, &cookie(provider), "", 0, call);
+    // Who is asked to try again in a moment can: the provider may not have seen the code yet.
+    if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+        put_cookie(&mut response, &cookie(provider), "", 0, call);
+    }
     Ok(response)
 }
 
@@ -109,7 +113,7 @@ async fn log_in(
         let matched = match user::find(identity, None, call.address(), call.app).await {
             Ok(Matched::Yes(matched)) => matched,
             Ok(Matched::StaleApplication) => continue,
-            Err(error) => return Ok(refused(&error, provider)),
+            Err(error) => return Ok(refused(&error, provider, &Way::LogIn(next), call)),
         };
         let social = &matched.login;
         let proof = Proof { social: Some(social), ..Proof::default() };
@@ -128,7 +132,7 @@ async fn log_in(
 /// Links the account at the provider to who is logged in, and was when this began.
 async fn link_account(
     identity: Identity,
-    session: crate::model::id::SessionId,
+    session: SessionId,
     provider: &Provider,
     call: &Call<'_>,
 ) -> Result<Response, Instead> {
@@ -138,11 +142,11 @@ async fn link_account(
     };
     let account = SocialAccountId::random(&*call.app.random);
     let event = call
-        .by(crate::model::audit::Actor::User(session.user.id))
+        .by(Actor::User(session.user.id))
         .did(Action::SocialAccountLinked, format!("social account {account}"));
     match user::link(&identity, account, &session, &event, call.app).await {
         Ok(()) => Ok(see_other(&after("connected", call))),
-        Err(error) => Ok(refused(&error, provider)),
+        Err(error) => Ok(refused(&error, provider, &Way::Account, call)),
     }
 }
 
@@ -160,7 +164,7 @@ async fn one_tap(token: &str, params: &Params, call: &Call<'_>) -> Result<Respon
     let presented = Presented::IdToken { token: Secret::new(token), nonce: None };
     match proof::verify(&presented, provider, call.app).await {
         Ok(identity) => log_in(&identity, provider, &next, call).await,
-        Err(error) => Ok(refused(&error, provider)),
+        Err(error) => Ok(refused(&error, provider, &Way::LogIn(&next), call)),
     }
 }
 

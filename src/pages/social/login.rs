@@ -7,7 +7,8 @@ use crate::model::id::SessionId;
 use crate::pages::english;
 use crate::pages::error::{self, Instead};
 use crate::pages::form::text;
-use crate::pages::layout::{Page, see_other};
+use crate::pages::home::link;
+use crate::pages::layout::{Html, Page, see_other};
 use crate::pages::next::Next;
 use crate::pages::person::Person;
 use crate::pages::visitor::{put_cookie, put_cookie_for_posts};
@@ -52,8 +53,9 @@ async fn begin(next: &Next, session: Option<SessionId>, call: &Call<'_>) -> Resu
         pending.next = Next::read(None).path().to_owned();
         sealed = pending.seal(provider, call.app);
     }
-    let location = pending.location(provider, call.app).await.map_err(|error| refused(&error, provider))?;
-    let mut response = see_other(&location);
+    let way = if session.is_some() { Way::Account } else { Way::LogIn(next) };
+    let location = pending.location(provider, call.app).await;
+    let mut response = see_other(&location.map_err(|error| refused(&error, provider, &way, call))?);
     let put = if provider.form_post { put_cookie_for_posts } else { put_cookie };
     put(&mut response, &cookie(provider), &sealed, PATIENCE.seconds(), call);
     Ok(response)
@@ -81,8 +83,28 @@ fn redirect_uri(provider: &Provider, call: &Call<'_>) -> String {
     provider.redirect_uri.clone().unwrap_or_else(usual)
 }
 
-/// Why nobody is logged in, in words for them.
-pub fn refused(error: &SocialError, provider: &Provider) -> Response {
+/// Where it goes on from a page that says that nothing came of it.
+pub enum Way<'a> {
+    /// They wanted to log in, and then to go there.
+    LogIn(&'a Next),
+    /// They wanted to link an account to theirs.
+    Account,
+}
+
+impl Way<'_> {
+    fn link(&self, call: &Call<'_>) -> Html {
+        let (url, label) = match self {
+            Self::LogIn(next) => {
+                (next.with_path(&format!("{}/accounts/login/", call.issuer)), english::LOG_IN)
+            }
+            Self::Account => (format!("{}/account/", call.issuer), english::ACCOUNT),
+        };
+        Html::markup("<p>").with(&link(&url, label)).then("</p>")
+    }
+}
+
+/// Why nobody is logged in, or nothing linked, in words for them.
+pub fn refused(error: &SocialError, provider: &Provider, way: &Way<'_>, call: &Call<'_>) -> Response {
     let (status, message) = match error {
         SocialError::Refused(_) => (StatusCode::BAD_REQUEST, english::social_refused(&provider.label)),
         SocialError::NotAllowed => (StatusCode::FORBIDDEN, english::SOCIAL_NOT_ALLOWED.to_owned()),
@@ -91,7 +113,8 @@ pub fn refused(error: &SocialError, provider: &Provider) -> Response {
         SocialError::Disabled => (StatusCode::FORBIDDEN, english::SOCIAL_DISABLED.to_owned()),
         SocialError::Failed { .. } => {
             let error = OAuthError::provider_unavailable(error.reason());
-            let page = Page::new(english::TRY_LATER, text(&english::social_failed(&provider.label)));
+            let body = text(&english::social_failed(&provider.label)).with(&way.link(call));
+            let page = Page::new(english::TRY_LATER, body);
             return error::with_reason(page.status(StatusCode::SERVICE_UNAVAILABLE), &error);
         }
         SocialError::Store(_) => {
@@ -99,5 +122,9 @@ pub fn refused(error: &SocialError, provider: &Provider) -> Response {
         }
     };
     let reason = OAuthError::access_denied("nobody is logged in").because(error.reason());
-    error::with_reason(Page::new(english::NOT_LOGGED_IN, text(&message)).status(status), &reason)
+    let title = match way {
+        Way::LogIn(_) => english::NOT_LOGGED_IN,
+        Way::Account => english::NOT_POSSIBLE,
+    };
+    error::with_reason(Page::new(title, text(&message).with(&way.link(call))).status(status), &reason)
 }
