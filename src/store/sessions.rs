@@ -81,6 +81,22 @@ pub async fn find(
     read_found(outcomes.get(1))
 }
 
+/// As [`find`], by something else that only the session's browser has.
+pub async fn find_by_id(
+    session: &SessionId,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<Option<Session>, StoreError> {
+    let statement = Statement::new(
+        "SELECT u.*, s.id AS session_id, s.created_at AS session_created_at FROM sessions s
+         JOIN users u ON u.id = s.user_id AND u.token_epoch = s.user_epoch AND u.is_active = 1
+         WHERE s.id = ?1 AND s.expires_at > ?2",
+    )
+    .bind(session)
+    .bind(now);
+    read_found(Some(&db.run(statement).await?))
+}
+
 /// An authorization request: who is logged in, which application asks, and what has been granted to it.
 #[derive(Debug)]
 pub struct Asked {

@@ -4,10 +4,12 @@ use postern::protocol::params::Params;
 use serde_json::{Value, json};
 
 use crate::social_login::{
-    ISSUER, Sent, accounts, assert_refused, assert_sent_to, browser, corp_knows, events, log_in, server,
-    server_with, users, who,
+    ISSUER, Sent, accounts, apple_knows, assert_refused, assert_sent_to, browser, corp_knows, events, log_in,
+    post_from_elsewhere, server, server_with, users, who,
 };
 use crate::support::{Browser, PASSWORD, TestResponse, TestServer};
+
+const APPLE_COOKIE: &str = "__Host-postern_login_apple-id";
 
 /// A server where alice has signed up with a password, and her browser.
 fn alice(server: &TestServer) -> Browser<'_> {
@@ -162,6 +164,42 @@ fn who_is_logged_in_by_then_must_be_who_began() {
         assert_refused(&response, 400, "was not begun in this browser");
         assert_eq!(accounts(&server), 0, "{what}");
     }
+}
+
+#[test]
+fn an_account_whose_provider_posts_its_answer_is_linked_though_the_session_stays_away() {
+    // Browsers keep a cookie with SameSite=Lax back from what another site posts.
+    let server = server();
+    let alice = alice(&server);
+    let link = |meanwhile: &dyn Fn()| {
+        let sent = connect(&alice, "apple-id");
+        apple_knows(&server, &sent);
+        meanwhile();
+        let form = [("state", sent.get("state")), ("code", "c")];
+        post_from_elsewhere(&alice, &server, "/complete/apple-id/", &[APPLE_COOKIE], &form)
+    };
+    let log_out = || drop(alice.submit_once(&alice.get("/accounts/logout/"), &[]));
+    assert_refused(&link(&log_out), 400, "was not begun in this browser");
+    alice.log_in("alice");
+    assert_refused(
+        &link(&|| server.db.execute("UPDATE users SET token_epoch = token_epoch + 1")),
+        400,
+        "was not begun in this browser",
+    );
+    alice.log_in("alice");
+    assert_refused(
+        &link(&|| server.db.execute("UPDATE users SET is_active = 0")),
+        400,
+        "was not begun in this browser",
+    );
+    server.db.execute("UPDATE users SET is_active = 1");
+    alice.log_in("alice");
+    let expired = link(&|| server.db.execute("UPDATE sessions SET expires_at = 1800000000"));
+    assert_refused(&expired, 400, "was not begun in this browser");
+    assert_eq!(accounts(&server), 0);
+    alice.log_in("alice");
+    assert_sent_to(&link(&|| ()), "/account/?done=connected");
+    assert_eq!((who(&alice).as_deref(), accounts(&server)), (Some("alice"), 1));
 }
 #[test]
 fn an_account_is_unlinked_and_its_tokens_are_given_up() {

@@ -1,6 +1,6 @@
 //! `/complete/{backend}/`: back from a provider.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::login::{Way, cookie, provider, refused};
@@ -26,6 +26,7 @@ use crate::social::proof::{self, Presented};
 use crate::social::provider::Provider;
 use crate::social::user::{self, Matched};
 use crate::store::database::StoreError;
+use crate::store::sessions;
 use crate::store::social_accounts::Arrival;
 
 /// How often a login is stored anew because something changed in between.
@@ -136,7 +137,14 @@ async fn link_account(
     provider: &Provider,
     call: &Call<'_>,
 ) -> Result<Response, Instead> {
-    let found = Visitor::of(call).session(call).await?;
+    let visitor = Visitor::of(call);
+    let found = match visitor.token {
+        // Browsers keep the session's cookie back from what the provider posts. Whose it was stands in the sealed one.
+        None if call.request.method() == Method::POST => {
+            sessions::find_by_id(&session, call.app.clock.now(), &*call.app.db).await?
+        }
+        _ => visitor.session(call).await?,
+    };
     let Some(session) = found.filter(|found| found.id == session) else {
         return Err(begin_again(call));
     };
