@@ -50,6 +50,10 @@ pub async fn post(call: &Call<'_>) -> Result<Response, Instead> {
             Err((typed, errors)) => return refused(call, &person, &typed, &errors).await,
         };
         if profile.email != user.profile.email && !is_proven {
+            if user.password_hash.is_none() {
+                let errors = FieldErrors::one("email", english::NO_PASSWORD_FOR_EMAIL);
+                return refused(call, &person, &profile, &errors).await;
+            }
             match prove_current(&person, &params, call).await? {
                 Ok((_, attempt)) => attempt.settle(&*call.app.db).await?,
                 Err(errors) => return refused(call, &person, &profile, &errors).await,
@@ -133,13 +137,14 @@ async fn show(
     let last_name = field("last_name", english::LAST_NAME, "text", "family-name", &typed.last_name);
     let current =
         Field { help: Some(english::PASSWORD_FOR_EMAIL), is_required: false, ..current_field(errors) };
+    let has_password = person.user().password_hash.is_some();
     let content = person
         .visitor
         .csrf_field(call)
         .with(&email.show())
         .with(&first_name.show())
         .with(&last_name.show())
-        .with(&current.show())
+        .with(&if has_password { current.show() } else { Html::default() })
         .with(&submit(english::SAVE));
     let body = message
         .clone()

@@ -79,7 +79,9 @@ pub const NOT_SET_UP_HELP: &str = "If it is yours, set it and deploy again.";
 pub const NO_APPLICATIONS: &str = "You have no applications.";
 pub const NO_EMAIL: &str = "Your account has no e-mail address.";
 pub const NO_MAIL: &str = "This server sends no e-mail. Please ask whoever runs it: they can help.";
-pub const NO_PASSWORD: &str = "Your account has no password, so it cannot be changed here.";
+pub const NO_PASSWORD: &str = "Your account has no password. A link to set one can be sent to its e-mail address, once that is confirmed.";
+pub const NO_PASSWORD_FOR_EMAIL: &str =
+    "Your account has no password. Set one, before you change your e-mail address.";
 pub const NO_SECRET: &str = "A public application has no secret.";
 pub const ONE_A_LINE: &str = "One a line.";
 pub const PASSWORD: &str = "Password";

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::error::{self, Instead};
 use super::form::{self, Field, alert, submit_or_cancel};
+use super::home::link;
 use super::layout::{Html, Page, see_other};
 use super::login::password_field;
 use super::next::Next;
@@ -145,8 +146,9 @@ fn show(call: &Call<'_>, person: &Person, errors: &FieldErrors) -> Response {
     if person.user().password_hash.is_none() {
         let body = Html::markup("<p>")
             .say(english::NO_PASSWORD)
-            .then("</p><p>")
-            .with(&super::home::link(&account, english::ACCOUNT))
+            .then("</p><p class=\"links\">")
+            .with(&link(&format!("{}/accounts/password/reset/", call.issuer), english::RESET_PASSWORD))
+            .with(&link(&account, english::ACCOUNT))
             .then("</p>");
         return visitor.show(Page::new(english::CHANGE_PASSWORD, body).respond(), call);
     }

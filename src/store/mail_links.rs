@@ -14,9 +14,9 @@ use crate::model::username;
 pub const MOST: usize = 3;
 
 /// Makes a link to reset the password of each account that has this e-mail address, at most as many as there are secrets:
-/// verified ones first, then the oldest, so that nobody who signs up later with somebody's address crowds them out. None
-/// for a user without a password; nor, with an address that is not verified, for a superuser. Counts the asking in the same
-/// round trip, and makes none beyond the limits.
+/// verified ones first, then the oldest, so that nobody who signs up later with somebody's address crowds them out. With an
+/// address that is not verified, none for a superuser. Without a password, only for who has a verified address, and logs in at
+/// an identity provider. Counts the asking in the same round trip, and makes none beyond the limits.
 pub async fn insert_for_email(
     email: &str,
     secrets: Vec<LinkSecret>,
@@ -28,8 +28,9 @@ pub async fn insert_for_email(
         "INSERT INTO mail_links (user_id, purpose, digest, email, token_epoch, expires_at)
          SELECT user_id, ?1, s.value, email, token_epoch, ?2 FROM (
            SELECT id AS user_id, email, token_epoch,
-           row_number() OVER (ORDER BY email_verified DESC, created_at, id) AS place FROM users WHERE email_key = ?3 AND email_key <> '' AND is_active = 1 AND password_hash IS NOT NULL
-           AND (email_verified = 1 OR is_superuser = 0))
+           row_number() OVER (ORDER BY email_verified DESC, created_at, id) AS place FROM users WHERE email_key = ?3 AND email_key <> '' AND is_active = 1 AND (email_verified = 1 OR is_superuser = 0)
+           AND (password_hash IS NOT NULL
+             OR (email_verified = 1 AND EXISTS (SELECT 1 FROM social_accounts s WHERE s.user_id = users.id))))
          JOIN json_each(?4) s ON s.key + 1 = place
          WHERE NOT EXISTS (SELECT 1 FROM attempts WHERE subject = ?5 AND count > ?6)
          AND NOT EXISTS (SELECT 1 FROM attempts WHERE subject = ?7 AND count > ?8)

@@ -4,8 +4,8 @@ use postern::protocol::params::Params;
 use serde_json::{Value, json};
 
 use crate::social_login::{
-    ISSUER, Sent, accounts, apple_knows, assert_refused, assert_sent_to, browser, corp_knows, events, log_in,
-    post_from_elsewhere, server, server_with, users, who,
+    ISSUER, MAIL, Sent, accounts, apple_knows, assert_refused, assert_sent_to, browser, corp_knows, events,
+    log_in, post_from_elsewhere, server, server_with, users, who,
 };
 use crate::support::{Browser, PASSWORD, TestResponse, TestServer};
 
@@ -430,4 +430,58 @@ fn an_account_whose_provider_is_not_there_any_more_is_still_shown() {
         page.contains("<strong>&lt;gone&gt;</strong>")
             && page.contains("aria-label=\"Disconnect &lt;gone&gt;\"")
     );
+}
+
+#[test]
+fn who_has_no_password_sets_one_by_a_link() {
+    let server = server_with(MAIL);
+    let alice = browser(&server);
+    log_in(&alice, &server, json!({}));
+    let page = alice.get("/accounts/password/");
+    page.assert_status(200);
+    assert!(page.text().contains("Your account has no password"));
+    assert!(page.text().contains(&format!("href=\"{ISSUER}/accounts/password/reset/\"")), "{}", page.text());
+    server.mailbox.take();
+    let ask = |server: &TestServer| {
+        let asking = Browser::at(ISSUER, server);
+        let page = asking.get("/accounts/password/reset/");
+        asking.submit_once(&page, &[("email", "alice@corp.example")]).assert_status(303);
+        server.mailbox.take()
+    };
+    let mails = ask(&server);
+    let link = mails[0].text.lines().find(|line| line.starts_with(ISSUER)).unwrap();
+    let path = link.strip_prefix(ISSUER).unwrap();
+    alice.submit_once(&alice.get(path), &[("password", PASSWORD)]).assert_status(303);
+    alice.log_in("alice");
+    assert_sent_to(&disconnect(&alice, "corp"), "/account/?done=disconnected");
+    // Who has neither a password nor an account at a provider is the operator's to let in; and an address that nobody has
+    // verified opens nothing.
+    for change in
+        ["UPDATE users SET password_hash = NULL", "UPDATE users SET email_verified = 0, password_hash = NULL"]
+    {
+        server.db.execute("DELETE FROM social_accounts");
+        server.db.execute(change);
+        if change.contains("email_verified") {
+            insert(&server, "one", "corp");
+        }
+        assert!(ask(&server).is_empty(), "{change}");
+    }
+}
+
+#[test]
+fn who_has_no_password_is_told_to_set_one_before_they_change_their_address() {
+    let server = server();
+    let alice = browser(&server);
+    log_in(&alice, &server, json!({}));
+    let page = alice.get("/account/");
+    assert!(!page.text().contains("name=\"current_password\""), "{}", page.text());
+    let response =
+        alice.submit_to("/account/", &page, &[("email", "else@corp.example"), ("first_name", "Else")]);
+    response.assert_status(400);
+    assert!(response.text().contains("Your account has no password"), "{}", response.text());
+    let user = server.admin("GET", "users/alice", Value::Null).json();
+    assert_eq!((&user["email"], &user["first_name"]), (&json!("alice@corp.example"), &json!("Alice")));
+    // A name is theirs to change.
+    let saved = alice.submit_to("/account/", &page, &[("first_name", "Else")]);
+    assert_sent_to(&saved, "/account/?done=profile");
 }
