@@ -30,9 +30,10 @@ export function person(postern) {
 
   const open = async (url) => follow(await send(url));
 
-  /** Sends the form of a page with these values in its fields; all else stays as it is. */
-  const submit = async (page, values) => {
-    const form = page.text.slice(page.text.lastIndexOf("<form "));
+  /** Sends the form of a page that goes to `path`, else its last, with these values in its fields; all else stays as it is. */
+  const submit = async (page, values, path) => {
+    const [, ...forms] = page.text.split(/(?=<form )/);
+    const form = path === undefined ? forms.at(-1) : forms.find((form) => form.includes(`${path}"`)).split("</form>")[0];
     const attribute = (tag, name) => unescape(tag.match(new RegExp(` ${name}="([^"]*)"`))?.[1] ?? "");
     const fields = [...form.matchAll(/<input [^>]*>/g)].map(([tag]) => [attribute(tag, "name"), attribute(tag, "value")]);
     const body = new URLSearchParams({ ...Object.fromEntries(fields), ...values });
