@@ -201,6 +201,28 @@ fn an_account_whose_provider_posts_its_answer_is_linked_though_the_session_stays
     assert_sent_to(&link(&|| ()), "/account/?done=connected");
     assert_eq!((who(&alice).as_deref(), accounts(&server)), (Some("alice"), 1));
 }
+
+#[test]
+fn nobody_has_more_than_twenty_accounts() {
+    let server = server();
+    let alice = alice(&server);
+    for n in 0..19 {
+        insert(&server, &format!("a{n}"), "gone");
+    }
+    assert_sent_to(&link(&alice, &server, json!({})), "/account/?done=connected");
+    let sent = Sent::to(&post_own(&alice, "/login/corp/"));
+    corp_knows(&server, &sent, json!({"sub": "corp-2"}));
+    let response = alice.get(&sent.answer(&[("code", "c")]));
+    assert_refused(&response, 409, "or you have too many");
+    assert_eq!((accounts(&server), alice.get("/account/").text().matches(">Disconnect<").count()), (20, 20));
+    // Nor by their address.
+    let change = json!({"email": "alice@corp.example", "email_verified": true});
+    server.admin("PATCH", "users/alice", change).assert_status(200);
+    let response = log_in(&browser(&server), &server, json!({"sub": "corp-2"}));
+    assert_refused(&response, 409, "");
+    assert_eq!((accounts(&server), users(&server)), (20, 1));
+}
+
 #[test]
 fn an_account_is_unlinked_and_its_tokens_are_given_up() {
     let server = server();
