@@ -3,11 +3,12 @@
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::call::{Response, because, set};
 use crate::model::fields::FieldErrors;
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::tokens::mint::TokenResponse;
 
 /// As many as a good answer of `/validate/` has.
 const USUAL_HEADERS: usize = 8;
@@ -22,6 +23,20 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     forbid_storing(headers);
     response
+}
+
+/// The body of a token response (RFC 6749 §5.1).
+pub fn token_body(tokens: &TokenResponse) -> Map<String, Value> {
+    let mut body = Map::new();
+    let mut insert = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    insert("access_token", tokens.access_token.expose().into());
+    insert("token_type", "Bearer".into());
+    insert("expires_in", tokens.expires_in.seconds().into());
+    if let Some(refresh_token) = &tokens.refresh_token {
+        insert("refresh_token", refresh_token.expose().into());
+    }
+    insert("scope", tokens.scope.to_string().into());
+    body
 }
 
 /// An answer without a body.

@@ -6,11 +6,13 @@ use http::StatusCode;
 use http::header::AUTHORIZATION;
 use serde_json::{Map, Value, json};
 
-use super::{client_auth, respond, token};
+use super::{client_auth, respond};
 use crate::call::body::form_or_json;
 use crate::call::{Call, Response};
 use crate::crypto::secret::Secret;
 use crate::grants::convert_token::{self, Asked, Converted};
+use crate::model::fields::FieldErrors;
+use crate::pages::mail;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
@@ -137,7 +139,7 @@ fn check_form(proof: &str, name: &str) -> Result<(), OAuthError> {
     }
 }
 
-/// Authenticates the client and converts.
+/// Authenticates the client and converts. Who is new, with an address that the provider has not verified, is sent the link to do it.
 ///
 /// # Errors
 /// As [`client_auth::with_client`] and [`convert_token::issue`].
@@ -146,10 +148,16 @@ pub async fn issue(
     params: &Params,
     call: &Call<'_>,
 ) -> Result<Result<Converted, SocialError>, OAuthError> {
-    client_auth::with_client(call, params, async |client| {
+    let converted = client_auth::with_client(call, params, async |client| {
         convert_token::issue(asked, params, &client, call.address(), call.app).await
-    })
-    .await
+    });
+    let converted = converted.await?;
+    if let Ok(Converted { user, is_new: true, .. }) = &converted
+        && !user.profile.email_verified
+    {
+        mail::welcome(user, &call.issuer, call.app).await;
+    }
+    Ok(converted)
 }
 
 /// `POST /social/{backend}/`
@@ -169,8 +177,7 @@ pub async fn exchange(call: &Call<'_>) -> Response {
     let presented = match read_proof("access_token", &params, provider) {
         Ok(Some(presented)) => presented,
         Ok(None) => {
-            let errors = crate::model::fields::FieldErrors::one("access_token", "This field is required.");
-            return respond::drf_fields(&errors);
+            return respond::drf_fields(&FieldErrors::one("access_token", "This field is required."));
         }
         Err(error) => return tutorial_error(&error, None),
     };
@@ -178,7 +185,7 @@ pub async fn exchange(call: &Call<'_>) -> Response {
         Ok(Ok(converted)) => {
             let mut body = Map::new();
             body.insert("token".to_owned(), converted.tokens.access_token.expose().into());
-            body.extend(token::to_json(&converted.tokens));
+            body.extend(respond::token_body(&converted.tokens));
             respond::json(StatusCode::OK, &body)
         }
         Ok(Err(error)) => tutorial_error(&drf_error(&error), Some(&error)),
@@ -237,7 +244,7 @@ const EMAIL_TAKEN: &str = "An account with this e-mail exists: log in and link i
 /// With the user, as newer releases of drf-social-oauth2 have it.
 fn with_user(converted: &Converted) -> Value {
     let profile = &converted.user.profile;
-    let mut body = token::to_json(&converted.tokens);
+    let mut body = respond::token_body(&converted.tokens);
     let user = json!({
         "email": profile.email,
         "first_name": profile.first_name,

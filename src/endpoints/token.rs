@@ -11,7 +11,6 @@ use crate::grants::{authorization_code, client_credentials, guessing, password, 
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
-use crate::tokens::mint::TokenResponse;
 
 /// `POST /o/token/`
 pub async fn post(call: &Call<'_>) -> Response {
@@ -57,7 +56,7 @@ async fn issue(
         | GrantType::ConvertToken
         | GrantType::OAuth1 => Err(unsupported().into()),
     });
-    tokens.await.map(|tokens| to_json(&tokens))
+    tokens.await.map(|tokens| respond::token_body(&tokens))
 }
 
 /// An identity provider's proof for our tokens.
@@ -72,7 +71,7 @@ async fn convert(
     };
     let converted = social::issue(&asked, params, call).await?;
     let converted = converted.map_err(|error| social::oauth_error(&error, grant_type))?;
-    let mut body = to_json(&converted.tokens);
+    let mut body = respond::token_body(&converted.tokens);
     if grant_type == GrantType::TokenExchange {
         // RFC 8693 §2.2.1.
         body.insert("issued_token_type".to_owned(), social::ACCESS_TOKEN.into());
@@ -97,18 +96,4 @@ const SOCIAL: [GrantType; 2] = [GrantType::TokenExchange, GrantType::ConvertToke
 
 fn unsupported() -> OAuthError {
     OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not one that this endpoint supports")
-}
-
-/// RFC 6749 §5.1.
-pub(super) fn to_json(tokens: &TokenResponse) -> Map<String, Value> {
-    let mut body = Map::new();
-    let mut insert = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    insert("access_token", tokens.access_token.expose().into());
-    insert("token_type", "Bearer".into());
-    insert("expires_in", tokens.expires_in.seconds().into());
-    if let Some(refresh_token) = &tokens.refresh_token {
-        insert("refresh_token", refresh_token.expose().into());
-    }
-    insert("scope", tokens.scope.to_string().into());
-    body
 }

@@ -18,6 +18,7 @@ use crate::social::provider::Provider;
 use crate::social::user::{self, Match, Matched};
 use crate::store::database::StoreError;
 use crate::store::families::{GrantWrite, Login, Stored};
+use crate::store::social_accounts::Arrival;
 use crate::tokens::mint::{self, Issuance, IssuanceLogin, TokenResponse};
 
 /// How often a login is stored anew because something changed in between.
@@ -37,6 +38,8 @@ pub struct Asked<'a> {
 pub struct Converted {
     pub tokens: TokenResponse,
     pub user: User,
+    /// They have not been here before.
+    pub is_new: bool,
 }
 
 /// Issues tokens to whom a provider knows, and makes a user of them if they are new.
@@ -89,7 +92,10 @@ pub async fn issue(
         let login = Some(IssuanceLogin { username: &user.profile.username, login });
         let issuance = Issuance { application, login, scope: scope.clone(), code: None, with_refresh: true };
         match mint::issue(issuance, app.clock.now(), app).await? {
-            Ok(tokens) => return Ok(Ok(Converted { tokens, user: social.user })),
+            Ok(tokens) => {
+                let is_new = matches!(social.arrival, Arrival::New { .. });
+                return Ok(Ok(Converted { tokens, user: social.user, is_new }));
+            }
             Err(Stored::StaleApplication) => return Err(GrantError::StaleApplication),
             // Somebody else made the user, the link or the grant at the same time.
             Err(Stored::StaleUser | Stored::CodeUsed | Stored::Yes) => {}

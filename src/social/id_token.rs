@@ -11,7 +11,7 @@ use crate::crypto::encoding::base64url;
 use crate::crypto::secret::same_bytes;
 use crate::crypto::sha256;
 use crate::model::time::Lifetime;
-use crate::protocol::jwk::JwkSet;
+use crate::protocol::jwk::{Jwk, JwkSet};
 use crate::protocol::jwt::Jwt;
 
 /// How far a provider's clock may be ahead of ours.
@@ -59,7 +59,7 @@ pub async fn verify(
 }
 
 /// The key must be for the token's issuer, if it says for whom it is: Microsoft publishes those of all its tenants at once.
-fn find_key<'a>(keys: &'a Rc<JwkSet>, jwt: &Jwt) -> Option<&'a crate::protocol::jwk::Jwk> {
+fn find_key<'a>(keys: &'a Rc<JwkSet>, jwt: &Jwt) -> Option<&'a Jwk> {
     let issuer = jwt.text("iss").ok().flatten()?;
     let key = keys.find(jwt.kid.as_deref(), jwt.algorithm)?;
     key.issuer.as_ref().is_none_or(|template| is_issuer(template, issuer, jwt)).then_some(key)

@@ -144,3 +144,15 @@ fn other_applications_have_no_business_with_how_people_log_in() {
     disconnect(&server, &other.access_token, &[("backend", "github")]).assert_status(403);
     assert_eq!(server.db.number("SELECT count(*) FROM social_accounts"), 1);
 }
+
+#[test]
+fn who_is_new_is_asked_whether_the_address_is_theirs_if_the_provider_does_not_know() {
+    let mail = [("MAIL_CARRIER", "log")];
+    let server = TestServer::with(&[SETTINGS, &mail].concat());
+    let app = application(&server);
+    for (id, is_verified, sent) in [(1, true, 0), (2, false, 1), (2, false, 0)] {
+        github(&server, id, &format!("user-{id}"), &format!("{id}@p.example"), is_verified);
+        convert(&server, &app.client_id, "github", "gh-token").assert_status(200);
+        assert_eq!(server.mailbox.take().len(), sent);
+    }
+}
