@@ -6,6 +6,7 @@ mod people;
 mod providers;
 mod requests;
 mod users;
+mod users_at_once;
 
 use postern::call::Request;
 use serde_json::{Value, json};
