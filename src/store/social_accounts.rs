@@ -124,7 +124,7 @@ impl SocialLogin {
     pub(super) fn statements(&self, application: Option<&Application>, now: Timestamp) -> Vec<Statement> {
         match &self.arrival {
             Arrival::Known { first_name, last_name } => {
-                vec![self.update_user(first_name, last_name), self.update(now)]
+                vec![self.update_user(first_name, last_name, application), self.update(application, now)]
             }
             Arrival::ByEmail { link, email, event } => {
                 vec![self.link_by_email(link, email, application, now), audit_events::note(event, now)]
@@ -137,27 +137,34 @@ impl SocialLogin {
         }
     }
 
-    fn update_user(&self, first_name: &str, last_name: &str) -> Statement {
-        Statement::new(
-            "UPDATE users SET first_name = ?3, last_name = ?4
-             WHERE id = ?1 AND (first_name <> ?3 OR last_name <> ?4) AND is_active = 1
-             AND EXISTS (SELECT 1 FROM social_accounts WHERE id = ?2 AND user_id = ?1)",
-        )
-        .bind(&self.user.id)
-        .bind(&self.account)
-        .bind(first_name)
-        .bind(last_name)
+    fn update_user(&self, first_name: &str, last_name: &str, application: Option<&Application>) -> Statement {
+        let statement = Statement::new(
+            "UPDATE users SET first_name = ?5, last_name = ?6
+             WHERE id = ?3 AND (first_name <> ?5 OR last_name <> ?6) AND is_active = 1
+             AND EXISTS (SELECT 1 FROM social_accounts WHERE id = ?4 AND user_id = ?3)
+             AND (?1 IS NULL OR EXISTS (
+               SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2 AND is_active = 1))",
+        );
+        bind_application(statement, application)
+            .bind(&self.user.id)
+            .bind(&self.account)
+            .bind(first_name)
+            .bind(last_name)
     }
 
-    fn update(&self, now: Timestamp) -> Statement {
-        Statement::new(
-            "UPDATE social_accounts SET last_used_at = ?3, tokens = coalesce(?4, tokens),
-             lease_until = CASE WHEN ?4 IS NULL THEN lease_until END WHERE id = ?1 AND user_id = ?2",
-        )
-        .bind(&self.account)
-        .bind(&self.user.id)
-        .bind(now)
-        .bind(self.tokens.clone())
+    fn update(&self, application: Option<&Application>, now: Timestamp) -> Statement {
+        let statement = Statement::new(
+            "UPDATE social_accounts SET last_used_at = ?5, tokens = coalesce(?6, tokens),
+             lease_until = CASE WHEN ?6 IS NULL THEN lease_until END WHERE id = ?3 AND user_id = ?4
+             AND EXISTS (SELECT 1 FROM users WHERE id = ?4 AND is_active = 1)
+             AND (?1 IS NULL OR EXISTS (
+               SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2 AND is_active = 1))",
+        );
+        bind_application(statement, application)
+            .bind(&self.account)
+            .bind(&self.user.id)
+            .bind(now)
+            .bind(self.tokens.clone())
     }
 
     /// Only if the user's address still is what it was, verified, and nobody else's.

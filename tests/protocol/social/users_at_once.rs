@@ -292,3 +292,32 @@ fn a_wrong_token_is_counted_for_its_address_and_a_provider_that_fails_is_not() {
     assert!(response.header("retry-after").is_some());
     assert!(server.providers.take_urls().is_empty(), "who is over the limit is not asked about");
 }
+
+#[test]
+fn an_application_that_is_disabled_in_between_gets_nothing() {
+    for arrival in ARRIVALS {
+        for call in 0..3 {
+            let (server, app) = scene(arrival);
+            let change = admin_request("PATCH", &format!("applications/{app}"), json!({"is_active": false}));
+            let what = Meddle::After(vec![(server.another_isolate(), change)]);
+            let isolate = Meddling::isolate(&server, call, what);
+            let mut person = person("1", "ann@p.example");
+            person["given_name"] = json!("Annabel");
+            is_at_corporate(&person, &isolate);
+            let written =
+                |table: &str| server.db.text(&format!("SELECT coalesce(group_concat({table}), '')"));
+            let rows = || {
+                [
+                    written("(SELECT group_concat(first_name) FROM users)"),
+                    written("(SELECT group_concat(tokens) FROM social_accounts)"),
+                    written("(SELECT count(*) FROM users)"),
+                    written("(SELECT count(*) FROM social_accounts)"),
+                    written("(SELECT count(*) FROM families)"),
+                ]
+            };
+            let before = rows();
+            isolate.send(by_token(&app, "corporate")).assert_error(401, "invalid_client");
+            assert_eq!(rows(), before, "{arrival:?} {call}");
+        }
+    }
+}
