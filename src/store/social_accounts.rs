@@ -190,6 +190,7 @@ impl SocialLogin {
             .bind(MOST)
     }
 
+    /// Only if the name is free, and so is an address that is verified: else two logins at the same time made two users.
     fn insert_user(&self, link: &Link, application: Option<&Application>, now: Timestamp) -> Statement {
         let profile = &self.user.profile;
         let statement = Statement::new(
@@ -197,6 +198,7 @@ impl SocialLogin {
              is_active, is_superuser, token_epoch, created_at)
              SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, 0, 0, ?11
              WHERE NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?5)
+             AND (?8 = 0 OR NOT EXISTS (SELECT 1 FROM users WHERE email_key = ?7 AND email_key <> ''))
              AND NOT EXISTS (SELECT 1 FROM social_accounts WHERE provider = ?12 AND uid = ?13)
              AND (?1 IS NULL OR EXISTS (
                SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2 AND is_active = 1))",

@@ -3,7 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::people::{assert_whole, by_code, by_token, is_at_corporate, log_in, person, server, server_with};
+use super::people::{
+    assert_whole, by_code, by_token, is_at_chat, is_at_corporate, log_in, person, server, server_with,
+};
 use super::{count, create_user, user, users};
 use crate::support::{Meddle, Meddling, TestServer, admin_request, request};
 
@@ -320,4 +322,20 @@ fn an_application_that_is_disabled_in_between_gets_nothing() {
             assert_eq!(rows(), before, "{arrival:?} {call}");
         }
     }
+}
+
+#[test]
+fn simultaneous_first_logins_by_two_providers_that_verified_one_address_make_one_user() {
+    let (server, app) = server();
+    let isolates: Vec<TestServer> = (0..6).map(|_| server.another_isolate()).collect();
+    let requests = isolates.iter().enumerate().map(|(n, isolate)| {
+        is_at_corporate(&person("1", "ann@p.example"), isolate);
+        is_at_chat("2", "Ann@p.example", isolate);
+        (isolate, by_token(&app, if n % 2 == 0 { "corporate" } else { "chat" }))
+    });
+    for response in TestServer::send_everywhere(requests.collect()) {
+        server.assert_good(&response.tokens().access_token);
+    }
+    assert_eq!((users(&server).len(), count(&server, "social_accounts")), (1, 2));
+    assert_whole(&server);
 }
