@@ -26,14 +26,17 @@ async function main(typed) {
     if (command.changes && Object.keys(body).length === 0) throw new UsageError("No option says what to change.");
     if (command.password) body.password = given["password-stdin"] ? await readPassword() : await askPassword();
 
-    if (command.offline && given.remote !== undefined) throw new UsageError(`${name} asks no server: --remote does nothing here.`);
-    const api = command.offline ? { close: () => {} } : given.remote === undefined ? await localApi() : await remoteApi(given.remote);
-    const answer = await command.call(api.call, words, body, given).finally(api.close);
+    const openApi = () => (given.remote === undefined ? localApi() : remoteApi(given.remote));
+    const answer = command.offline ? await command.call(openApi, given) : await callApi(command, await openApi(), words, body, given);
     console.log(json ? JSON.stringify(answer ?? {}) : readable(answer, command));
     process.exit(0);
   } catch (error) {
     process.exit(report(error, name, json));
   }
+}
+
+function callApi(command, api, ...args) {
+  return command.call(api.call, ...args).finally(api.close);
 }
 
 function parse(command, rest) {

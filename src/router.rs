@@ -190,6 +190,11 @@ const ROUTES: &[Route] = &[
         Shape::OAuth,
         &[("POST", |call| Box::pin(admin::tokens::clear(call)))],
     )),
+    limited(route(
+        "/admin/api/reencrypt",
+        Shape::OAuth,
+        &[("POST", |call| Box::pin(admin::keys::reencrypt(call)))],
+    )),
     route("/", Shape::Page, &[("GET", |call| Box::pin(pages::home::get(call)))]),
     route("/o/authorize", Shape::Page, AUTHORIZE),
     route("/auth/authorize", Shape::Page, AUTHORIZE),

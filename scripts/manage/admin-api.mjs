@@ -28,7 +28,7 @@ export async function remoteApi(url) {
 export async function localApi() {
   ensureSecrets();
   const token = localSecret("ADMIN_TOKEN");
-  const running = `http://localhost:${process.env.PORT || 8787}`;
+  const running = localUrl();
   if (await isOurs(running, token)) return { call: caller(running, token), close: async () => {} };
 
   const output = ["ignore", "ignore", "inherit"]; // stdout is for the answer alone
@@ -37,6 +37,16 @@ export async function localApi() {
   applySchema();
   const server = await serve(await freePort(), { quiet: true });
   return { call: caller(server.url, token), close: server.stop };
+}
+
+/** Whether the server of this checkout is running. */
+export async function runsHere() {
+  ensureSecrets();
+  return isOurs(localUrl(), localSecret("ADMIN_TOKEN"));
+}
+
+function localUrl() {
+  return `http://localhost:${process.env.PORT || 8787}`;
 }
 
 function caller(base, token) {

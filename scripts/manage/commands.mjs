@@ -1,4 +1,5 @@
-// The operator's commands, as data: what each takes, the options of its JSON body, and its call of the admin API.
+// The operator's commands, as data: what each takes, the options of its JSON body, and its call of the admin API. One that is
+// `offline` opens the API itself, if it needs it.
 import { rotateKeys } from "./keys.mjs";
 
 const deviceCode = "urn:ietf:params:oauth:grant-type:device_code";
@@ -148,7 +149,11 @@ export const commands = {
       "in the environment: then nothing is changed, and two values are printed. Put `accept` first (npx wrangler secret put",
       "MASTER_KEY) and `use` a minute later: so no isolate meets a token whose key it does not know. Take the old key out when",
       "the tokens that it made have expired.",
+      "--reencrypt encrypts anew what the old keys have encrypted: the tokens of identity providers. Those are lost with the old",
+      "key else. Where the server is elsewhere, do that with --remote once its MASTER_KEY is `use`: no other key is made then.",
+      "It goes in small steps, and may be broken off and repeated. What no key can read is left as it is, and counted.",
     ],
+    extra: { reencrypt: "encrypt anew what the old keys have encrypted" },
     offline: true,
     call: rotateKeys,
   },

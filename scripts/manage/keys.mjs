@@ -1,19 +1,45 @@
 // Rotating MASTER_KEY: a list of keys, of which the first makes tokens and all are accepted.
 import { randomBytes } from "node:crypto";
 import { changeLocalSecret, ensureSecrets, localSecret } from "../local.mjs";
-import { UsageError } from "./admin-api.mjs";
+import { runsHere, UsageError } from "./admin-api.mjs";
+
+/** Rotates, and with `--reencrypt` lets the server encrypt anew what older keys have encrypted. */
+export async function rotateKeys(openApi, { reencrypt, remote }) {
+  if (!reencrypt) {
+    if (remote !== undefined) throw new UsageError("rotatekeys asks no server without --reencrypt: --remote does nothing here.");
+    return rotate();
+  }
+  if (remote === undefined) {
+    if (process.env.MASTER_KEY !== undefined) throw new UsageError("For a server elsewhere, --reencrypt takes --remote, once its MASTER_KEY begins with the new key.");
+    if (await runsHere()) throw new UsageError("The local server is running, with the keys that it knows: stop it first.");
+  }
+  const rotated = remote === undefined ? rotate() : {}; // Only who deploys can change the keys of a server elsewhere.
+  const api = await openApi();
+  return { ...rotated, ...(await reencryptBy(api.call).finally(api.close)) };
+}
 
 /**
  * Makes a new key: the local server's own list gets it at once. Cloudflare shows no secret again, so for a server elsewhere
  * the list comes from the environment, and the next two values are shown instead.
  */
-export async function rotateKeys() {
+function rotate() {
   const elsewhere = process.env.MASTER_KEY;
   if (elsewhere !== undefined) return nextOf(elsewhere);
   ensureSecrets();
   const { use } = nextOf(localSecret("MASTER_KEY"));
   changeLocalSecret("MASTER_KEY", use);
   return { makes_tokens: idOf(use.split(",")[0]), accepted: use.split(",").map(idOf) };
+}
+
+async function reencryptBy(api) {
+  const done = { reencrypted: 0, unreadable: 0 };
+  let cursor = null;
+  do {
+    const step = await api("POST", "reencrypt", { cursor });
+    for (const name of Object.keys(done)) done[name] += step[name];
+    cursor = step.next_cursor;
+  } while (cursor !== null);
+  return done;
 }
 
 /** `accept`: the list with a new key behind the others; `use`: with the new key in front. */

@@ -91,7 +91,7 @@ async fn refresh(
     // RFC 6749 §5.1: left out, it is as it was.
     fresh.scope = fresh.scope.or_else(|| tokens.scope.clone());
     fresh.refresh_token = fresh.refresh_token.or_else(|| tokens.refresh_token.clone());
-    match store(kept, &fresh, app).await? {
+    match store(kept, tokens, &fresh, app).await? {
         true => Ok(Refreshed::Yes(fresh)),
         false => Ok(Refreshed::Overtaken),
     }
@@ -101,12 +101,32 @@ fn refused(reason: String) -> OAuthError {
     OAuthError::invalid_grant(REFUSED).because(reason)
 }
 
-/// Twice, if the database does not answer: the provider may have ended the refresh token that is kept.
-async fn store(kept: &Kept, fresh: &ProviderTokens, app: &App) -> Result<bool, StoreError> {
+/// False if other tokens are there by now. The same ones may have been sealed anew: what the provider gave for them must not
+/// get lost, since it may have ended the refresh token that is kept.
+async fn store(
+    kept: &Kept,
+    tokens: &ProviderTokens,
+    fresh: &ProviderTokens,
+    app: &App,
+) -> Result<bool, StoreError> {
     let sealed = user::seal(fresh, &kept.account, app);
-    match social_accounts::replace_tokens(kept, &sealed, &*app.db).await {
-        Ok(is_stored) => Ok(is_stored),
-        Err(_) => social_accounts::replace_tokens(kept, &sealed, &*app.db).await,
+    if replace(kept, &sealed, app).await? {
+        return Ok(true);
+    }
+    let Some(resealed) = social_accounts::read_tokens(&kept.account, &*app.db).await? else {
+        return Ok(false);
+    };
+    match user::open(&resealed.sealed, &resealed.account, app) {
+        Some(found) if found.access_token == tokens.access_token => replace(&resealed, &sealed, app).await,
+        _ => Ok(false),
+    }
+}
+
+/// Tried twice, if the database does not answer.
+async fn replace(kept: &Kept, sealed: &str, app: &App) -> Result<bool, StoreError> {
+    match social_accounts::replace_tokens(kept, sealed, &*app.db).await {
+        Ok(is_replaced) => Ok(is_replaced),
+        Err(_) => social_accounts::replace_tokens(kept, sealed, &*app.db).await,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod metadata;
 mod profile;
 pub mod proof;
 pub mod provider;
+pub mod reencrypt;
 pub mod revoke;
 pub mod user;
 

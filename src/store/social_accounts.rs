@@ -334,11 +334,8 @@ pub async fn disconnect(
     .bind(provider)
     .bind(account);
     let outcomes = db.batch(vec![delete, audit_events::note(event, now), left]).await?;
-    let read = |row: &Row| {
-        let tokens = row.optional_text("tokens")?.map(str::to_owned);
-        Ok((row.parsed("id", SocialAccountId::parse)?, tokens))
-    };
-    let removed: Vec<_> = outcome(&outcomes, 0)?.rows.iter().map(read).collect::<Result<_, StoreError>>()?;
+    let removed = outcome(&outcomes, 0)?.rows.iter().map(read_account_tokens);
+    let removed: Vec<_> = removed.collect::<Result<_, _>>()?;
     Ok(match (removed.is_empty(), outcome(&outcomes, 2)?.first()) {
         (false, _) => Disconnected::Yes(removed),
         (true, Some(_)) => Disconnected::LastWayIn,
@@ -406,6 +403,47 @@ pub async fn replace_tokens(kept: &Kept, sealed: &str, db: &dyn Database) -> Res
     .bind(&kept.sealed)
     .bind(sealed);
     Ok(db.run(statement).await?.changed == 1)
+}
+
+/// Tokens as they are kept by now for an account.
+pub async fn read_tokens(account: &SocialAccountId, db: &dyn Database) -> Result<Option<Kept>, StoreError> {
+    let statement =
+        Statement::new("SELECT id, tokens FROM social_accounts WHERE id = ?1 AND tokens IS NOT NULL")
+            .bind(account);
+    db.run(statement).await?.first().map(read_kept).transpose()
+}
+
+/// The next accounts in the order of their ids, and what tokens are kept of them.
+pub async fn list_tokens(
+    after: Option<SocialAccountId>,
+    limit: i64,
+    db: &dyn Database,
+) -> Result<Vec<(SocialAccountId, Option<String>)>, StoreError> {
+    let statement =
+        Statement::new("SELECT id, tokens FROM social_accounts WHERE id > ?1 ORDER BY id LIMIT ?2")
+            .bind(after.map(|account| account.to_string()).unwrap_or_default())
+            .bind(limit);
+    db.run(statement).await?.rows.iter().map(read_account_tokens).collect()
+}
+
+/// Puts the same tokens, sealed anew, in the place of these very ones; who is refreshing them keeps the lease. Returns of how
+/// many.
+pub async fn reseal(anew: &[(Kept, String)], db: &dyn Database) -> Result<u64, StoreError> {
+    if anew.is_empty() {
+        return Ok(0);
+    }
+    let statement = |(kept, sealed): &(Kept, String)| {
+        Statement::new("UPDATE social_accounts SET tokens = ?3 WHERE id = ?1 AND tokens = ?2")
+            .bind(&kept.account)
+            .bind(&kept.sealed)
+            .bind(sealed)
+    };
+    let outcomes = db.batch(anew.iter().map(statement).collect()).await?;
+    Ok(outcomes.iter().map(|outcome| outcome.changed).sum())
+}
+
+fn read_account_tokens(row: &Row) -> Result<(SocialAccountId, Option<String>), StoreError> {
+    Ok((row.parsed("id", SocialAccountId::parse)?, row.optional_text("tokens")?.map(str::to_owned)))
 }
 
 fn read_kept(row: &Row) -> Result<Kept, StoreError> {

@@ -1,6 +1,7 @@
 // `npm run manage`: each of the operator's commands against a server elsewhere, judged by what the API then does.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createCipheriv, hkdfSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
@@ -387,6 +388,48 @@ test("a server that is not there, or is no Postern, is told with exit code 1", a
   const gone = await run(["listusers", "--remote", url]);
   assert.equal(gone.code, 1);
   assert.match(gone.stderr, /cannot be reached/);
+});
+
+/** What the server keeps of a provider's tokens for the account with this id: sealed by a key of MASTER_KEY (src/crypto/sealed.rs). */
+function sealed(masterKey, account, tokens) {
+  const [id, key] = masterKey.split(":");
+  const derived = hkdfSync("sha256", Buffer.from(key, "base64url"), Buffer.alloc(0), "postern provider token", 32);
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", Buffer.from(derived), nonce).setAAD(Buffer.from(account));
+  const ciphertext = Buffer.concat([cipher.update(JSON.stringify(tokens)), cipher.final(), cipher.getAuthTag()]);
+  return `${id}.${Buffer.concat([nonce, ciphertext]).toString("base64url")}`;
+}
+
+test("rotatekeys --reencrypt encrypts anew what old keys have encrypted, so that they can go", async () => {
+  const old = "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+  const rotated = await startPostern({ vars: { MASTER_KEY: `${secrets.MASTER_KEY},${old}` } });
+  try {
+    const { id: user } = await (await rotated.admin("POST", "users", { username: "mona", password })).json();
+    const accounts = Array.from({ length: 120 }, (_, n) => [n, Buffer.alloc(12, n + 1).toString("base64url")]);
+    await rotated.env.DB.batch(accounts.map(([n, account]) =>
+      rotated.env.DB.prepare("INSERT INTO social_accounts (id, user_id, provider, uid, tokens, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, 1, 1)")
+        .bind(account, user, `provider-${n}`, "7", n === 7 ? "9.AAAA" : sealed(old, account, { access_token: `token-${n}` }))));
+    const reencrypt = async () => {
+      const { code, stdout, stderr } = await run(["rotatekeys", "--reencrypt", "--json", "--remote", rotated.url]);
+      assert.deepEqual([code, stderr], [0, ""]);
+      return JSON.parse(stdout);
+    };
+    assert.deepEqual(await reencrypt(), { reencrypted: 119, unreadable: 1 });
+    assert.deepEqual(await reencrypt(), { reencrypted: 0, unreadable: 1 });
+    const keys = await rotated.env.DB.prepare("SELECT substr(tokens, 1, 2) AS key, count(*) AS n FROM social_accounts GROUP BY 1 ORDER BY 1").all();
+    assert.deepEqual(keys.results, [{ key: "1.", n: 119 }, { key: "9.", n: 1 }]);
+    for (const [n] of accounts.filter(([n]) => n !== 7)) {
+      const response = await rotated.admin("GET", `users/mona/social/provider-${n}/token`);
+      assert.equal((await response.json()).access_token, `token-${n}`);
+    }
+  } finally {
+    await rotated.stop();
+  }
+});
+
+test("rotatekeys takes --remote with --reencrypt alone, and then makes no key", async () => {
+  assert.match(await refuses(2, ["rotatekeys"]), /--reencrypt/);
+  assert.equal(await prints(["rotatekeys", "--reencrypt"]), "reencrypted  0\nunreadable   0\n");
 });
 
 // To be the last: it looks at all that was printed.

@@ -227,8 +227,19 @@ test("rotatekeys puts a new key in front: what the old one made stays good", lim
     const verdict = await fetch(`http://localhost:${port}/validate/?fresh=1`, { headers: { Authorization: `Bearer ${good}` } });
     assert.equal(verdict.status, 200);
   }
-  firstVars = readFileSync(devVars, "utf8");
+  // While the server runs, it would go on with the keys that it knows.
+  const refused = await manage("rotatekeys", "--reencrypt");
+  assert.equal(refused.code, 2);
+  assert.match(refused.said, /stop it first/);
   await endServer("SIGINT");
+});
+
+test("rotatekeys --reencrypt rotates, and starts a server with the new key for the rest", limit, async () => {
+  const { code, stdout, said } = await manage("rotatekeys", "--reencrypt");
+  assert.equal(code, 0, said);
+  assert.deepEqual(JSON.parse(stdout), { makes_tokens: 3, accepted: [3, 2, 1], reencrypted: 0, unreadable: 0 });
+  firstVars = readFileSync(devVars, "utf8");
+  assert.match(secretsIn(firstVars).MASTER_KEY, /^3:/);
 });
 
 test("for a server elsewhere rotatekeys shows what to put, and changes nothing", limit, async () => {

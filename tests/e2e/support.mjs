@@ -20,7 +20,7 @@ export const secrets = {
 /** The form that signs `alice` up, and logs her in. */
 export const alice = { username: "alice", password: "open-sesame-1001" };
 
-const released = (vars) => ({ configPath: "wrangler.toml", secrets, vars });
+const released = ({ MASTER_KEY = secrets.MASTER_KEY, ...vars }) => ({ configPath: "wrangler.toml", secrets: { ...secrets, MASTER_KEY }, vars });
 
 const hooked = "build/test_hooks/index.js";
 

@@ -360,3 +360,165 @@ fn a_token_that_is_good_costs_one_round_trip() {
     let isolate = Meddling::isolate(&server, 1, Meddle::Refuse);
     assert_token(&isolate.admin("GET", PATH, Value::Null), "old-access");
 }
+
+/// A later setting, which still accepts what the first key made.
+const ROTATED: &str =
+    "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8,1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// And the one after that, which does not.
+const LAST: &str = "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+
+/// Steps until there is none left: how many rows were sealed anew, how many could not be read, and how many steps it took.
+fn reencrypt(server: &TestServer) -> (u64, u64, usize) {
+    let (mut reencrypted, mut unreadable, mut cursor) = (0, 0, Value::Null);
+    for steps in 1.. {
+        let response = server.admin("POST", "reencrypt", json!({"cursor": cursor}));
+        let step = response.assert_status(200).json();
+        reencrypted += step["reencrypted"].as_u64().unwrap();
+        unreadable += step["unreadable"].as_u64().unwrap();
+        cursor = step["next_cursor"].clone();
+        if cursor.is_null() {
+            return (reencrypted, unreadable, steps);
+        }
+    }
+    unreachable!()
+}
+
+/// So many people besides Mona, whose accounts are of the same provider.
+fn crowd(server: &TestServer, count: usize) {
+    for n in 0..count {
+        let tokens = json!({"access_token": format!("access-{n}"), "refresh_token": "r"});
+        server.providers.answer(TOKEN, 200, &tokens);
+        let person = json!({"id": format!("person-{n}"), "username": format!("person-{n}")});
+        server.providers.answer(ME, 200, &person);
+        server.send(log_in_request(server)).assert_status(200);
+    }
+    server.providers.take_asked();
+}
+
+#[track_caller]
+fn assert_all_open(server: &TestServer, count: usize) {
+    assert_token(&read(server), "old-access");
+    for n in 0..count {
+        let path = format!("users/person-{n}/social/acme/token");
+        assert_token(&server.admin("GET", &path, Value::Null), &format!("access-{n}"));
+    }
+}
+
+const SEALED_BY_1: &str = "SELECT count(*) FROM social_accounts WHERE tokens LIKE '1.%'";
+
+#[test]
+fn after_a_rotation_and_reencryption_the_old_key_can_go() {
+    let server = server();
+    crowd(&server, 120);
+    server.db.execute("UPDATE social_accounts SET tokens = NULL WHERE uid = 'person-119'");
+    let rotated = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    assert_all_open(&rotated, 119);
+    assert_eq!(server.db.number(SEALED_BY_1), 120);
+    assert_eq!(reencrypt(&rotated), (120, 0, 3));
+    assert_eq!(server.db.number(SEALED_BY_1), 0);
+    assert_all_open(&rotated, 119);
+    assert_all_open(&server.another_isolate_with(&[("MASTER_KEY", LAST)]), 119);
+    // Again there is nothing to do.
+    assert_eq!(reencrypt(&rotated), (0, 0, 3));
+}
+
+#[test]
+fn without_a_rotation_nothing_is_reencrypted() {
+    let server = server();
+    let before = server.db.text("SELECT tokens FROM social_accounts");
+    assert_eq!(reencrypt(&server), (0, 0, 1));
+    assert_eq!(server.db.text("SELECT tokens FROM social_accounts"), before);
+}
+
+#[test]
+fn a_step_is_bounded_and_needs_no_body() {
+    let server = server();
+    crowd(&server, 60);
+    let rotated = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    let step = rotated.admin("POST", "reencrypt", Value::Null).json();
+    assert_eq!((&step["reencrypted"], &step["unreadable"]), (&json!(50), &json!(0)));
+    assert_eq!(server.db.number(SEALED_BY_1), 11);
+    let cursor = step["next_cursor"].as_str().unwrap();
+    assert_eq!(cursor, server.db.text("SELECT id FROM social_accounts ORDER BY id LIMIT 1 OFFSET 49"));
+}
+
+#[test]
+fn reencryption_that_is_broken_off_goes_on_and_loses_nothing() {
+    // At either call of a step, before and after it is carried out.
+    for what in [|| Meddle::Refuse, || Meddle::LoseAnswer] {
+        for call in 0..4 {
+            let server = server();
+            crowd(&server, 60);
+            let mut isolate = Meddling::isolate(&server, call, what());
+            isolate.app.settings = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]).app.settings;
+            let mut cursor = Value::Null;
+            let failed = (0..2).find(|_| {
+                let response = isolate.admin("POST", "reencrypt", json!({"cursor": cursor}));
+                cursor = response.json()["next_cursor"].clone();
+                response.status() == 503
+            });
+            assert_eq!(failed, Some(call / 2));
+            let rotated = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+            assert_all_open(&rotated, 60);
+            let (left, _, _) = reencrypt(&rotated);
+            assert!(left <= 61);
+            assert_all_open(&server.another_isolate_with(&[("MASTER_KEY", LAST)]), 60);
+        }
+    }
+}
+
+#[test]
+fn what_no_key_opens_is_counted_and_left_alone() {
+    let server = server();
+    crowd(&server, 2);
+    server.db.execute("UPDATE social_accounts SET tokens = '9.AAAA' WHERE uid = 'person-0'");
+    // Sealed for another row.
+    server.db.execute(
+        "UPDATE social_accounts SET tokens = (SELECT tokens FROM social_accounts WHERE uid = '7') WHERE uid = 'person-1'",
+    );
+    let rotated = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    let before = server.db.text("SELECT tokens FROM social_accounts WHERE uid = 'person-1'");
+    assert_eq!(reencrypt(&rotated), (1, 2, 1));
+    assert_eq!(server.db.text("SELECT tokens FROM social_accounts WHERE uid = 'person-0'"), "9.AAAA");
+    assert_eq!(server.db.text("SELECT tokens FROM social_accounts WHERE uid = 'person-1'"), before);
+}
+
+#[test]
+fn a_login_during_reencryption_stays() {
+    let server = server();
+    let other = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    other.providers.answer(TOKEN, 200, &json!({"access_token": "login-access", "expires_in": 900}));
+    other.providers.answer(ME, 200, &json!({"id": "7", "username": "mona"}));
+    let login = log_in_request(&other);
+    let mut isolate = Meddling::isolate(&server, 1, Meddle::After(vec![(other, login)]));
+    isolate.app.settings = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]).app.settings;
+    assert_eq!(reencrypt(&isolate), (0, 0, 1));
+    assert_token(&read(&server.another_isolate_with(&[("MASTER_KEY", LAST)])), "login-access");
+}
+
+#[test]
+fn what_a_refresh_brings_during_reencryption_is_not_lost() {
+    let server = server();
+    server.advance(60);
+    let rotated = || server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    // While the provider is asked.
+    let step = admin_request("POST", "reencrypt", Value::Null);
+    let mut isolate = Meddling::isolate(&server, 2, Meddle::After(vec![(rotated(), step)]));
+    isolate.app.settings = rotated().app.settings;
+    refreshed(&isolate);
+    assert_token(&isolate.admin("GET", PATH, Value::Null), "new-access");
+    assert_token(&read(&server.another_isolate_with(&[("MASTER_KEY", LAST)])), "new-access");
+    assert_eq!(server.db.number("SELECT count(*) FROM social_accounts WHERE lease_until IS NULL"), 1);
+}
+
+#[test]
+fn only_the_operator_reencrypts_and_from_a_cursor_of_this_list() {
+    let server = server();
+    let form: [(&str, &str); 0] = [];
+    server.post_form("/admin/api/reencrypt", &form).assert_error(401, "invalid_token");
+    for cursor in [json!("nonsense"), json!(7), json!("")] {
+        server.admin("POST", "reencrypt", json!({"cursor": cursor})).assert_fields(400, &["cursor"]);
+    }
+    server.admin("POST", "reencrypt", json!({"after": "x"})).assert_fields(400, &["after"]);
+    server.admin("POST", "reencrypt", json!([])).assert_error(400, "invalid_request");
+}

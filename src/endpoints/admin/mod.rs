@@ -2,6 +2,7 @@
 
 pub mod applications;
 pub mod audit_events;
+pub mod keys;
 pub mod social;
 pub mod tokens;
 pub mod users;
