@@ -12,7 +12,7 @@ use web_sys::{ReadableStreamDefaultReader, ResponseInit};
 
 use crate::app::App;
 use crate::call::{Request, Response};
-use crate::endpoints::respond;
+use crate::endpoints::{respond, validate};
 use crate::router::{BodyTooLong, LONGEST_BODY, is_hostless, reads_body};
 
 #[wasm_bindgen(module = "/src/cloudflare/http.js")]
@@ -46,11 +46,16 @@ pub async fn read(incoming: &web_sys::Request, app: &App) -> Result<Request, Res
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     put_headers(headers, &mut request).map_err(|()| refused("a header is malformed"))?;
-    if !is_hostless(request.uri().path(), app) {
+    if !is_hostless(request.uri().path(), app) || counts_for_address(&request, app) {
         let others = other_headers(incoming).map_err(|_| refused("the request cannot be read"))?;
         put_headers(&others, &mut request).map_err(|()| refused("a header is malformed"))?;
     }
     Ok(request)
+}
+
+/// True if whose token it is has to be asked elsewhere: that is counted for who makes us ask.
+fn counts_for_address(request: &Request, app: &App) -> bool {
+    app.settings.social_bearer && validate::is_social(request)
 }
 
 fn put_headers(lines: &str, request: &mut Request) -> Result<(), ()> {

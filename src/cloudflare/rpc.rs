@@ -24,7 +24,9 @@ async fn answer(authorization: &JsValue, options: &JsValue) -> Response {
         Err(error) => return unusable("RPC", "/validate", &error),
     };
     let mut response = match (read_authorization(authorization), read_options(options)) {
-        (Ok(authorization), Ok(demands)) => validate::answer(authorization.as_deref(), &demands, &app).await,
+        (Ok(authorization), Ok(demands)) => {
+            validate::answer(authorization.as_deref(), &demands, None, &app).await
+        }
         (Err(error), _) | (_, Err(error)) => respond::bearer_error(&error, None),
     };
     crate::router::note_refusal("RPC", "validate", &mut response, &app);

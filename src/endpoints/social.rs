@@ -22,7 +22,7 @@ use crate::social::proof::{Presented, provider_of_id_token};
 use crate::social::provider::{Proof, Provider};
 
 /// How long a proof may be, in bytes: ID tokens of some providers are longer than drf-social-oauth2's 5,000.
-const LONGEST_PROOF: usize = 16 * 1024;
+pub const LONGEST_PROOF: usize = 16 * 1024;
 
 /// `POST /auth/convert-token/`
 pub async fn convert_token(call: &Call<'_>) -> Response {

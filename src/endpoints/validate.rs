@@ -1,18 +1,22 @@
 //! Validation of a forwarded `Authorization` header, over HTTP or RPC: is this token good, and good enough?
 
 use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::introspect::Active;
 use super::respond;
+use super::social::LONGEST_PROOF;
 use crate::app::App;
 use crate::call::{self, Call, Request, Response, header};
 use crate::crypto::encoding::header_text;
+use crate::crypto::secret::Secret;
+use crate::grants::social_bearer;
 use crate::model::scope::Scope;
 use crate::protocol::authorization;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::settings::SettingError;
+use crate::social::provider::Provider;
 use crate::tokens::find::{self, Found};
 use crate::tokens::record::TokenRecord;
 use crate::tokens::token::AccessToken;
@@ -40,7 +44,7 @@ pub async fn any(call: &Call<'_>) -> Response {
     let demands = query.map_err(OAuthError::from).and_then(|query| Demands::read(&query, call.request));
     let authorization = header(call.request, AUTHORIZATION.as_str());
     let mut response = match (demands, authorization) {
-        (Ok(demands), Ok(authorization)) => answer(authorization, &demands, call.app).await,
+        (Ok(demands), Ok(authorization)) => answer(authorization, &demands, Some(call), call.app).await,
         (Err(error), _) | (_, Err(error)) => respond::bearer_error(&error, None),
     };
     // auth_request knows 401 and 403 only; a 503 it passes on as an error, which is right.
@@ -50,13 +54,23 @@ pub async fn any(call: &Call<'_>) -> Response {
     response
 }
 
-/// The answer to an `Authorization` header, the same for HTTP and RPC.
-pub async fn answer(authorization: Option<&str>, demands: &Demands, app: &App) -> Response {
+/// The answer to an `Authorization` header, the same for HTTP and RPC. `call`: the request, if it came by HTTP.
+pub async fn answer(
+    authorization: Option<&str>,
+    demands: &Demands,
+    call: Option<&Call<'_>>,
+    app: &App,
+) -> Response {
     // First of all: a check that was asked for in vain must show, whatever the token.
     let needed = match demands.needed() {
         Ok(needed) => needed,
         Err(error) => return respond::bearer_error(&error, None),
     };
+    if app.settings.social_bearer
+        && let Some(answer) = social_answer(authorization, &needed, demands.fresh, call, app).await
+    {
+        return answer;
+    }
     let token = match authorization.map(bearer_token) {
         None | Some(Ok(None)) => return respond::bearer_challenge(),
         Some(Ok(Some(token))) => token,
@@ -68,11 +82,70 @@ pub async fn answer(authorization: Option<&str>, demands: &Demands, app: &App) -
     match find::find(&token, demands.fresh, app.clock.now(), app).await {
         Err(error) => respond::bearer_error(&error.into(), None),
         Ok(Found::Refused(reason)) => respond::bearer_error(&invalid_token().because(reason), None),
-        Ok(Found::Good(record)) => match needed.check(&record) {
-            Ok(()) => good(&record),
-            Err((error, scope)) => respond::bearer_error(&error, Some(&scope)),
-        },
+        Ok(Found::Good(record)) => needed.answer(&record),
     }
+}
+
+/// The answer to a header with a provider's token (compat: drf-social-oauth2's authentication class), if it is one.
+async fn social_answer(
+    authorization: Option<&str>,
+    needed: &Needed,
+    fresh: bool,
+    call: Option<&Call<'_>>,
+    app: &App,
+) -> Option<Response> {
+    let header = authorization?;
+    let (provider, token) = match read_social(header, app)? {
+        Ok(found) => found,
+        Err(error) => return Some(respond::unlogged_bearer_error(&error)),
+    };
+    let address = call.and_then(Call::address);
+    Some(match social_bearer::find(&token, provider, fresh, address, app).await {
+        Ok(record) => needed.answer(&record),
+        Err(error) => social_error(&error, provider),
+    })
+}
+
+/// True if a request brings a provider's token.
+pub fn is_social(request: &Request) -> bool {
+    let header = header(request, AUTHORIZATION.as_str()).ok().flatten();
+    header.and_then(authorization::parse_social_bearer).is_some_and(|parts| parts.token.is_some())
+}
+
+/// The provider and its token, in the texts of drf-social-oauth2 where something is wrong; none if the header is not of that
+/// kind.
+fn read_social<'a>(header: &str, app: &'a App) -> Option<Result<(&'a Provider, Secret), OAuthError>> {
+    let providers = &app.settings.providers;
+    let malformed = |what| Some(Err(OAuthError::invalid_request(format!("Invalid token header. {what}"))));
+    let parts = authorization::parse_social_bearer(header)?;
+    match (providers.find(parts.backend), parts.token) {
+        (_, None) if parts.backend.is_empty() => malformed("No backend provided."),
+        (Some(_), None) => malformed("No credentials provided."),
+        // One of our own.
+        (None, None) => None,
+        (_, Some(token)) if token.contains([' ', '\t']) => {
+            malformed("Token string should not contain spaces.")
+        }
+        (_, Some(token)) if token.len() > LONGEST_PROOF => malformed("The token is too long."),
+        (Some(provider), Some(token)) => Some(Ok((provider, Secret::new(token)))),
+        (None, Some(_)) => Some(Err(OAuthError::new(ErrorCode::InvalidToken, "Invalid backend."))),
+    }
+}
+
+/// drf-social-oauth2's challenge is `Bearer backend realm="api"`: here it is of the form of RFC 9110 §11.6.1.
+fn social_error(error: &OAuthError, provider: &Provider) -> Response {
+    let mut response = respond::bearer_error(error, None);
+    if error.code() == ErrorCode::TooManyAttempts {
+        // Nothing is known of the token; and who asks here knows 503, not 429.
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().remove(WWW_AUTHENTICATE);
+    }
+    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
+    if let Some(challenge) = rest.map(|rest| format!(r#"Bearer backend="{}", {rest}"#, provider.name)) {
+        call::set(&mut response, WWW_AUTHENTICATE, &challenge);
+    }
+    response
 }
 
 /// The answer while a setting cannot be used: nobody knows of any token whether it is good.
@@ -157,6 +230,13 @@ struct Needed {
 }
 
 impl Needed {
+    fn answer(&self, record: &TokenRecord) -> Response {
+        match self.check(record) {
+            Ok(()) => good(record),
+            Err((error, scope)) => respond::bearer_error(&error, Some(&scope)),
+        }
+    }
+
     /// The error names what would have sufficed.
     fn check(&self, record: &TokenRecord) -> Result<(), (OAuthError, String)> {
         if self.all.is_none() && self.any.is_none() {

@@ -15,6 +15,7 @@ pub mod provider_token;
 pub mod refresh_token;
 pub mod registration;
 pub mod sign_up;
+pub mod social_bearer;
 
 use crate::app::App;
 use crate::model::application::Application;

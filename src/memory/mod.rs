@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use crate::crypto::keys::TokenMac;
 use crate::model::application::Application;
-use crate::model::id::ApplicationId;
+use crate::model::id::{ApplicationId, UserId};
 use crate::model::time::{Lifetime, Timestamp};
-use crate::tokens::record::{Mark, Marks, TokenRecord, marks_of};
+use crate::tokens::record::{Mark, Marks, RecordUser, TokenRecord, marks_of};
 use crate::tokens::token::AccessToken;
 
 pub use bounded::Bounded;
@@ -21,6 +21,8 @@ const BELIEVED: Lifetime = Lifetime(10);
 pub struct Memory {
     /// What was found of tokens that bear our MAC.
     pub verdicts: Bounded<TokenMac, Verdict>,
+    /// What was found of providers' tokens, by their keyed digests.
+    pub social_verdicts: Bounded<[u8; 32], SocialVerdict>,
     /// What this isolate itself has ended: KV may not show it yet.
     marks: Bounded<Mark, i64>,
     /// What KV has been told of them.
@@ -76,6 +78,20 @@ pub enum Verdict {
     Refused(&'static str),
 }
 
+/// What was found of a provider's token.
+#[derive(Clone)]
+pub enum SocialVerdict {
+    Good {
+        record: Rc<TokenRecord>,
+        until: Timestamp,
+    },
+    /// Why, for the operator's log.
+    Refused {
+        reason: String,
+        until: Timestamp,
+    },
+}
+
 struct Believed<T> {
     value: T,
     until: Timestamp,
@@ -85,6 +101,7 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             verdicts: Bounded::new(10_000),
+            social_verdicts: Bounded::new(10_000),
             marks: Bounded::new(10_000),
             puts: Bounded::new(10_000),
             replaced: Bounded::new(10_000),
@@ -160,6 +177,17 @@ impl Memory {
         own
     }
 
+    /// True if this isolate has ended all tokens of the record's user or application since the record was made.
+    pub fn has_ended(&self, record: &TokenRecord) -> bool {
+        let has_marked = |mark: Option<Mark>, epoch: i64| {
+            mark.and_then(|mark| self.marks.get(&mark)).is_some_and(|marked| *marked > epoch)
+        };
+        let of_user =
+            |user: &RecordUser| has_marked(UserId::parse(&user.id).map(Mark::User), user.user_epoch);
+        let application = ApplicationId::parse(&record.application).map(Mark::Application);
+        record.user.as_ref().is_some_and(of_user) || has_marked(application, record.application_epoch)
+    }
+
     pub fn application(&self, client_id: &str, now: Timestamp) -> Option<Rc<Application>> {
         self.applications.get(client_id).filter(|known| known.until > now).map(|known| known.value.clone())
     }
@@ -231,6 +259,8 @@ mod tests {
             let text = n.to_string();
             let family = Mark::Family(FamilyId::from_bytes(&u128::from(n).to_be_bytes()).unwrap());
             memory.verdicts.insert(keys.first().mac("", text.as_bytes()), Verdict::Refused("a test"));
+            let refused = SocialVerdict::Refused { reason: String::new(), until: Timestamp(0) };
+            memory.social_verdicts.insert(keys.first().memory_digest("", &text), refused);
             memory.mark(family, 1);
             memory.mark(Mark::Replaced(TokenDigest::of(&text)), 1);
             memory.begin_put(family);
@@ -240,6 +270,7 @@ mod tests {
             memory.remember_origin(&text, true, Timestamp(0));
         }
         let kept = [
+            memory.social_verdicts.len(),
             memory.marks.len(),
             memory.puts.len(),
             memory.replaced.len(),

@@ -44,6 +44,25 @@ pub fn parse_bearer(rest: &str) -> Result<&str, OAuthError> {
         .ok_or_else(|| OAuthError::invalid_request("the Authorization header is not Bearer and one token"))
 }
 
+/// The parts of a Bearer header as drf-social-oauth2 has them.
+pub struct SocialBearer<'a> {
+    /// A provider's name; or one of our own tokens, where nothing follows; or nothing.
+    pub backend: &'a str,
+    /// All that follows: more than a token, if there is a blank in it.
+    pub token: Option<&'a str>,
+}
+
+/// Reads `Bearer <backend> <token>`; none if the scheme is another one.
+pub fn parse_social_bearer(header: &str) -> Option<SocialBearer<'_>> {
+    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+    let rest = rest.trim_matches(' ');
+    let (backend, token) = match rest.split_once(' ') {
+        Some((backend, token)) => (backend, Some(token.trim_matches(' '))),
+        None => (rest, None),
+    };
+    scheme.eq_ignore_ascii_case("bearer").then_some(SocialBearer { backend, token })
+}
+
 /// Both halves are form-encoded before they are joined (RFC 6749 §2.3.1).
 fn parse_basic(encoded: &str) -> Option<Credentials> {
     let decoded = String::from_utf8(from_base64(encoded)?).ok()?;

@@ -7,6 +7,7 @@ use super::{SocialError, access_token, profile};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::social::Identity;
+use crate::model::time::Timestamp;
 use crate::protocol::jwt::Jwt;
 
 /// One of the three that a provider may take.
@@ -48,6 +49,16 @@ pub async fn verify(
     match is_allowed(&identity, provider) {
         true => Ok(identity),
         false => Err(SocialError::NotAllowed),
+    }
+}
+
+/// Until when a proof that has been verified is good, if that is known.
+pub fn expires_at(presented: &Presented<'_>, identity: &Identity) -> Option<Timestamp> {
+    match presented {
+        Presented::IdToken { token, .. } => {
+            Jwt::parse(token.expose()).ok()?.time("exp").ok().flatten().map(Timestamp)
+        }
+        _ => identity.tokens.as_ref().and_then(|tokens| tokens.expires_at),
     }
 }
 

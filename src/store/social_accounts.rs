@@ -244,6 +244,19 @@ fn bind_application(statement: Statement, application: Option<&Application>) -> 
         .bind(application.map(|application| application.revision.clone()))
 }
 
+/// Stores who comes from a provider, if the application is still what was read. False if somebody else was faster.
+pub async fn arrive(
+    login: &SocialLogin,
+    application: &Application,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<bool, StoreError> {
+    let mut statements = login.statements(Some(application), now);
+    let is_theirs = "SELECT 1 FROM social_accounts WHERE id = ?1 AND user_id = ?2";
+    statements.push(Statement::new(is_theirs).bind(&login.account).bind(&login.user.id));
+    Ok(db.batch(statements).await?.last().is_some_and(|outcome| outcome.first().is_some()))
+}
+
 /// The accounts at providers of a user, the oldest first; at most [`MOST`].
 pub async fn list(user: &UserId, db: &dyn Database) -> Result<Vec<SocialAccount>, StoreError> {
     let statement =

@@ -1,9 +1,11 @@
 // Validation as origin APIs use it: by HTTP and by RPC over a service binding, and what else the Worker can be asked.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
-import { basic, checkout, startMainJob } from "./support.mjs";
+import { basic, checkout, startMainJob, startPostern } from "./support.mjs";
 
 let postern, app, service, logIn;
 
@@ -257,6 +259,51 @@ test("what a header holds cannot be taken for another header", async () => {
   }
   const twice = { ...bearer(access_token), "X-Forwarded-Host": "a.example, b.example" };
   assert.equal((await postern.fetch("/validate/", { headers: twice })).status, 400);
+});
+
+test("with SOCIAL_BEARER a provider's token is good by HTTP and by RPC, and guessing at it is slowed", async () => {
+  // It introspects `good`, and knows whose it is.
+  const provider = createServer(async (request, response) => {
+    const form = new URLSearchParams((await request.setEncoding("utf8").toArray()).join(""));
+    const active = { active: form.get("token") === "good", client_id: "c" };
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify(request.url === "/me" ? { id: 7, username: "mona" } : active));
+  }).listen(0, "127.0.0.1");
+  await once(provider, "listening");
+  const at = `http://127.0.0.1:${provider.address().port}`;
+  const acme = {
+    kind: "oauth2",
+    client_id: "c",
+    client_secret: "ACME_SECRET",
+    authorization_endpoint: `${at}/authorize`,
+    token_endpoint: `${at}/token`,
+    introspection_endpoint: `${at}/introspect`,
+    userinfo_endpoint: `${at}/me`,
+    proofs: ["access_token"],
+  };
+  const vars = { SOCIAL_AUTH_PROVIDERS: JSON.stringify({ acme }), ACME_SECRET: "s", SOCIAL_DEFAULT_APPLICATION: "front", SOCIAL_BEARER: "true", ADDRESS_FAILURE_LIMIT: "1/900" };
+  const social = await startPostern({ vars });
+  try {
+    await social.createApplication({ client_id: "front", client_type: "public", grant_types: ["convert_token"] });
+    const ask = (token, more) => social.fetch("/validate/", { headers: { Authorization: `Bearer acme ${token}`, ...more } });
+    const byHttp = await ask("good");
+    assert.deepEqual([byHttp.status, byHttp.headers.get("X-Auth-Username")], [200, "mona"]);
+    const { resolved } = await social.rpc("validate", "Bearer acme good", { scope: "read" });
+    assert.deepEqual([resolved.status, resolved.body, resolved.headers["x-auth-client-id"]], [200, await byHttp.json(), "front"]);
+    const { resolved: bad } = await social.rpc("validate", "Bearer acme bad");
+    assert.deepEqual([bad.status, bad.body.active, bad.body.error], [401, false, "invalid_token"]);
+    assert.match(bad.headers["www-authenticate"], /^Bearer backend="acme", realm="api", error="invalid_token"/);
+
+    const from = (address) => ({ "CF-Connecting-IP": address });
+    const statuses = [];
+    for (const [token, address] of [["bad-1", "192.0.2.1"], ["bad-2", "192.0.2.1"], ["bad-3", "192.0.2.2"]]) {
+      statuses.push((await ask(token, from(address))).status);
+    }
+    assert.deepEqual(statuses, [401, 503, 401]);
+  } finally {
+    await social.stop();
+    provider.close();
+  }
 });
 
 test("the released hashing is built with wasm's SIMD instructions", () => {

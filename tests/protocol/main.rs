@@ -60,6 +60,7 @@ mod sign_up;
 mod signatures;
 mod social;
 mod social_accounts;
+mod social_bearer;
 mod social_login;
 mod storage;
 mod support;
