@@ -349,6 +349,9 @@ fn the_last_way_in_stays() {
     let refused = |response: &TestResponse| {
         response.assert_status(403);
         assert!(response.text().contains("You could not log in any more."), "{}", response.text());
+        for way in ["account", "accounts/password"] {
+            assert!(response.text().contains(&format!("href=\"{ISSUER}/{way}/\"")), "{}", response.text());
+        }
     };
     server.providers.take_urls();
     refused(&disconnect(&alice, "corp"));
