@@ -12,8 +12,10 @@ const operator = [`Authorization: Bearer ${secrets.ADMIN_TOKEN}`];
 let postern, stored;
 
 before(async () => {
-  // Else wrong credentials are counted, and stored.
-  postern = await startBare({ schema, bindings: { ...secrets, ADDRESS_FAILURE_LIMIT: "0" } });
+  const providers = { op: { issuer: "http://127.0.0.1:9", client_id: "us", one_tap: true } }; // nobody is there
+  // Without a limit, or wrong credentials are counted, and stored.
+  const bindings = { ...secrets, ADDRESS_FAILURE_LIMIT: "0", SOCIAL_AUTH_PROVIDERS: JSON.stringify(providers) };
+  postern = await startBare({ schema, bindings });
   const application = { client_id: "my-app", client_type: "public", grant_types: ["password"] };
   for (const [path, type, mayCome, body] of [
     ["/admin/api/applications", json, operator, JSON.stringify(application)],
@@ -38,6 +40,16 @@ const routes = [
   ["/auth/invalidate-sessions/", json],
   ["/auth/invalidate-refresh-tokens/", form],
   ["/auth/authorize/", form],
+  ["/auth/convert-token/", json],
+  ["/auth/convert-token/", form],
+  ["/social/op/", json],
+  ["/api/2.0/social/op/", form],
+  ["/login/op/", form],
+  ["/auth/login/op/", form],
+  ["/complete/op/", form],
+  ["/auth/complete/op/", form],
+  ["/disconnect/op/", form],
+  ["/auth/disconnect/op/AAAAAAAAAAAAAAAA/", form],
   ["/sign_up/", json],
   ["/sign_up/", form],
   ["/admin/api/applications", json, operator],
@@ -61,8 +73,8 @@ const routes = [
   ["/o/applications/register/", form],
 ];
 
-const isPage = (path) => /^\/(o\/authorize|auth\/authorize|o\/applications|accounts?)\//.test(path);
-const isDrf = (path) => /^\/(sign_up|auth\/invalidate-)/.test(path);
+const isPage = (path) => /^\/((auth\/)?(login|complete|disconnect)|o\/authorize|auth\/authorize|o\/applications|accounts?)\//.test(path);
+const isDrf = (path) => /^\/(sign_up|auth\/invalidate-|social|api\/2\.0\/social)/.test(path);
 
 /** Sends bytes as they are: the status, the headers and the body of the answer; null if the connection is closed without one. */
 async function overSocket(head, body = "") {
@@ -134,6 +146,8 @@ const bodies = {
   "an image": { body: "\x89PNG\r\n\x1a\n", type: "image/png" },
   "many parts": { body: '--x\r\nContent-Disposition: form-data; name="username"\r\n\r\na\r\n--x--\r\n', type: "multipart/form-data; boundary=x" },
   "a number": { body: "5", type: json },
+  "an answer of a provider that nobody has asked": { body: "code=a&state=b&iss=c", type: form },
+  "a token of a provider, and no cookie with it": { body: "credential=a.b.c&g_csrf_token=a", type: form },
 };
 
 for (const [what, { body, type }] of Object.entries(bodies)) {
@@ -175,7 +189,7 @@ test("malformed paths are refused", async () => {
 
 test("malformed queries are refused", async () => {
   for (const bad of ["scope=\xff", "scope=%ff", "scope=%zz", "scope=%", "scope=%00", "scope=\0", "scope=a&scope=a", "limit=1&limit=1", parameters]) {
-    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/auth/token/", "/auth/revoke-token/", "/auth/invalidate-sessions/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
+    for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/auth/token/", "/auth/revoke-token/", "/auth/invalidate-sessions/", "/auth/convert-token/", "/social/op/", "/login/op/", "/complete/op/", "/disconnect/op/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {
       assertRefusedBySomebody(await send(`${path}?${bad}`, { type: form }), path, bad.slice(0, 20));
     }
     for (const path of ["/admin/api/users", "/admin/api/applications"]) {
