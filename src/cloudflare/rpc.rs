@@ -29,6 +29,7 @@ async fn answer(authorization: &JsValue, options: &JsValue) -> Response {
         }
         (Err(error), _) | (_, Err(error)) => respond::bearer_error(&error, None),
     };
+    super::work_after(&app);
     crate::router::note_refusal("RPC", "validate", &mut response, &app);
     response
 }
