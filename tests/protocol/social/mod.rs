@@ -5,13 +5,16 @@ mod matrix;
 mod people;
 mod providers;
 mod requests;
+mod settings;
+mod shapes;
 mod users;
 mod users_at_once;
 
+use http::Method;
 use postern::call::Request;
 use serde_json::{Value, json};
 
-use crate::support::{TestClient, TestResponse, TestServer, form_request};
+use crate::support::{TestClient, TestResponse, TestServer, form_request, request};
 
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -31,6 +34,11 @@ pub fn convert_request(client_id: &str, backend: &str, form: &[(&str, &str)]) ->
 
 pub fn convert(server: &TestServer, client_id: &str, backend: &str, form: &[(&str, &str)]) -> TestResponse {
     server.send(convert_request(client_id, backend, form))
+}
+
+pub fn post_json(server: &TestServer, path: &str, body: &Value) -> TestResponse {
+    let headers = [("content-type", "application/json")];
+    server.send(request(Method::POST, path, &headers, &body.to_string()))
 }
 
 pub fn users(server: &TestServer) -> Vec<Value> {
