@@ -80,10 +80,10 @@ fn check_answer(
     if !provider.are_ours(&clients.iter().map(String::as_str).collect::<Vec<_>>()) {
         return Err(SocialError::refused("token check: it was issued to another application"));
     }
-    let Some(expires_at) = check.expires_at.as_ref().and_then(|path| text_at(answer, path)) else {
+    let Some(path) = check.expires_at.as_ref().filter(|path| at(answer, path).is_some()) else {
         return Ok(None);
     };
-    match expires_at.parse::<i64>() {
+    match text_at(answer, path).unwrap_or_default().parse::<i64>() {
         // Facebook: never.
         Ok(0) => Ok(None),
         Ok(expires_at) if expires_at > app.clock.now().0 => Ok(Some(Timestamp(expires_at))),

@@ -216,6 +216,32 @@ fn any_endpoint_can_be_another() {
     assert_eq!(server.db.text("SELECT uid FROM social_accounts"), "583231");
 }
 
+#[test]
+fn a_time_in_an_answer_that_cannot_be_read_is_no_time_that_is_still_to_come() {
+    for (expires_at, status) in [
+        (json!(1_800_003_600), 200),
+        (json!("1800003600"), 200),
+        (json!(null), 200),
+        (json!(1_800_000_000), 400),
+        (json!(-1), 400),
+        (json!(1_700_000_000.5), 400),
+        (json!("soon"), 400),
+        (json!([1_800_003_600]), 400),
+        (json!(true), 400),
+    ] {
+        let script = script("corporate");
+        let server = script.server();
+        let client_id = application(&server).client_id;
+        script.play(Case::Good, &server.providers);
+        let check = script.check.as_ref().unwrap();
+        let mut answer = check.good.clone();
+        answer["exp"] = expires_at.clone();
+        server.providers.answer(check.to, 200, &answer);
+        let response = convert(&server, &client_id, "corporate", &[("token", "x")]);
+        assert_eq!(response.status(), status, "{expires_at}");
+    }
+}
+
 /// JSON of any shape.
 fn any_json() -> impl Strategy<Value = Value> {
     let name = prop::sample::select(vec![
