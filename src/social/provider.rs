@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::crypto::secret::Secret;
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::time::Lifetime;
+use crate::protocol::json::parse_object;
 use crate::protocol::uri::check_url;
 
 /// The providers of `SOCIAL_AUTH_PROVIDERS`, in its order.
@@ -153,8 +154,8 @@ impl Providers {
     /// # Errors
     /// Names the entry that is wrong, and what of it; quotes no value.
     pub fn parse(text: &str, secret: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let Ok(Value::Object(entries)) = serde_json::from_str(text) else {
-            return Err("must be a JSON object: provider name to provider".to_owned());
+        let Ok(entries) = parse_object(text.as_bytes()) else {
+            return Err("must be a JSON object: provider name to provider, none twice".to_owned());
         };
         if entries.is_empty() {
             return Ok(Self::default());
@@ -392,9 +393,17 @@ fn read_secret(fields: &mut Fields, secret: &dyn Fn(&str) -> Option<String>) -> 
         fields.error("client_secret", "is not the name of a secret of this Worker");
         return None;
     };
+    let is_key = text.contains("-----BEGIN PRIVATE KEY-----");
     match (team_id, key_id) {
+        (None, None) if is_key => {
+            fields.error(
+                "team_id",
+                "and key_id must be there: the secret is a private key, which nobody is sent",
+            );
+            None
+        }
         (None, None) => Some(ClientSecret::Text(Secret::new(text))),
-        (Some(team_id), Some(key_id)) if text.contains("-----BEGIN PRIVATE KEY-----") => {
+        (Some(team_id), Some(key_id)) if is_key => {
             Some(ClientSecret::Signed { team_id, key_id, private_key: Secret::new(text) })
         }
         (Some(_), Some(_)) => {

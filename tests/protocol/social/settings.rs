@@ -37,9 +37,12 @@ fn assert_refused(providers: &Value, names: &[&str]) {
     assert!(!reason.contains("VALUE"), "a value is quoted: {reason}");
 }
 
+/// Which of them counts would be a guess.
+const TWICE: &str = r#"{"github": {"client_id": "VALUE"}, "github": {"client_id": "VALUE"}}"#;
+
 #[test]
 fn what_is_no_object_of_objects_stops_the_start() {
-    for text in ["", "VALUE", "[]", "null", "7", r#""VALUE""#, r#"{"github": "#] {
+    for text in ["", "VALUE", "[]", "null", "7", r#""VALUE""#, r#"{"github": "#, TWICE] {
         let reason = refusal(text).unwrap_or_else(|| panic!("accepted: {text}"));
         assert!(!reason.contains("VALUE"), "{reason}");
     }
@@ -151,6 +154,18 @@ fn what_is_missing_stops_the_start_and_is_named() {
     let two = json!({"github": client(json!({})), "gitlab": client(json!({"scope": 7}))});
     let reason = refusal(&two.to_string()).unwrap();
     assert!(reason.contains("gitlab") && !reason.contains("github"), "{reason}");
+}
+
+#[test]
+fn a_private_key_is_to_sign_with_and_never_sent() {
+    let apple = json!({"client_id": "com.example.cafe", "client_secret": "APPLE_KEY"});
+    assert_refused(&json!({"apple-id": apple}), &["apple-id", "team_id"]);
+    let mut with = apple.clone();
+    with["team_id"] = json!("TEAM123456");
+    with["key_id"] = json!("KEY1234567");
+    assert_eq!(refusal(&json!({"apple-id": with}).to_string()), None);
+    with["client_secret"] = json!("PROVIDER_SECRET");
+    assert_refused(&json!({"apple-id": with}), &["apple-id", "client_secret"]);
 }
 
 #[test]
