@@ -8,14 +8,21 @@ import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
 import { after, afterEach, before, describe, test } from "node:test";
 import { devices, inspect, openBrowser, startBrowser } from "./browser.mjs";
+import { openIdProvider } from "./openid_provider.mjs";
 import { alice, basic, checkout, secrets, startPostern } from "./support.mjs";
 
-let postern, at, browser, api, client, spa;
+let postern, at, local, browser, api, client, spa, provider;
 const opened = [];
 
 before(async () => {
-  postern = await startPostern();
+  provider = await openIdProvider();
+  const known = { kind: "oidc", issuer: provider.issuer, client_id: provider.clientId, client_secret: "OP_SECRET" };
+  const providers = { op: { ...known, label: "The provider" }, "op-post": { ...known, label: "The posting provider", response_mode: "form_post" } };
+  // These are more people than sign up from one address in an hour.
+  postern = await startPostern({ vars: { SIGN_UP_LIMIT: "0", SOCIAL_AUTH_PROVIDERS: JSON.stringify(providers), OP_SECRET: provider.clientSecret } });
   at = `http://127.0.0.1:${postern.url.port}`;
+  local = `http://localhost:${postern.url.port}`; // to a browser, another site than the provider's
+  for (const origin of [at, local]) provider.client.redirect_uris.push(...Object.keys(providers).map((name) => `${origin}/complete/${name}/`));
   browser = await startBrowser();
   api = await startServer(async (request, response) => {
     const answer = await postern.worker("origin-api").fetch(request.url, { headers: request.headers });
@@ -37,6 +44,7 @@ after(async () => {
   }
   await browser?.close();
   await postern.stop();
+  provider.close();
 });
 
 async function startServer(answer, host = "127.0.0.1") {
@@ -386,6 +394,196 @@ describe("an application that a person allows", () => {
   });
 });
 
+describe("logging in at a provider", () => {
+  const continueWith = (page, label = "The provider") => page.getByRole("link", { name: `Continue with ${label}`, exact: true });
+
+  /** An application's request, by the name that makes Postern another site than the provider. */
+  const request = (app) => authorization(app).replace(at, local);
+
+  const arrive = async (page, app, username) => {
+    await page.getByText(username, { exact: true }).waitFor();
+    await allow(page).click();
+    await page.waitForURL(`${client.redirect_uri}**`);
+    const { searchParams } = new URL(page.url());
+    assert.equal(searchParams.get("state"), "a state");
+    const { status, access_token } = await exchange(searchParams.get("code"), client.redirect_uri, {}, basic(app));
+    assert.equal(status, 200);
+    assert.equal((await (await postern.validate(access_token)).json()).username, username);
+  };
+
+  const register = () => postern.createApplication({ client_type: "confidential", scope: "read write", redirect_uris: [client.redirect_uri] });
+
+  for (const javaScriptEnabled of [true, false]) {
+    test(`from an application, to the provider, and back with a code, ${javaScriptEnabled ? "with" : "without"} JavaScript`, async () => {
+      const app = await register();
+      const account = newAccount();
+      const { context, page } = await open({ javaScriptEnabled });
+      await page.goto(request(app));
+      await continueWith(page).click();
+      await logInThere(page, account);
+      await arrive(page, app, account);
+      const cookies = await context.cookies(local);
+      assert.deepEqual(cookies.map(({ name }) => name).filter((name) => name.startsWith("postern_login")), []);
+      // The next time, nobody is asked anything but by the application.
+      await page.goto(request(app));
+      await page.waitForURL(`${client.redirect_uri}**`);
+    });
+  }
+
+  test("from the sign-up page", async () => {
+    const app = await register();
+    const account = newAccount();
+    const { page } = await open();
+    await page.goto(request(app));
+    await page.getByRole("link", { name: "Sign up" }).click();
+    await continueWith(page).click();
+    await logInThere(page, account);
+    await arrive(page, app, account);
+  });
+
+  test("who cancels there gets back to the application's request", async () => {
+    const app = await register();
+    const username = newName();
+    await postern.signUp({ username, password });
+    const { page } = await open();
+    await page.goto(request(app));
+    await continueWith(page).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByText("The provider has not confirmed who you are.").waitFor();
+    await page.getByRole("link", { name: "Log in" }).click();
+    await logIn(page, username);
+    await arrive(page, app, username);
+  });
+
+  test("a provider that posts its answer: the cookie comes along, on loopback without TLS, too", async () => {
+    const app = await register();
+    const account = newAccount();
+    const { context, page } = await open();
+    await page.goto(request(app));
+    const posted = page.waitForRequest((request) => request.method() === "POST" && request.url() === `${local}/complete/op-post/`);
+    await continueWith(page, "The posting provider").click();
+    const [cookie] = (await context.cookies(local)).filter(({ name }) => name === "postern_login_op-post");
+    assert.deepEqual([cookie.sameSite, cookie.secure, cookie.httpOnly], ["None", true, true]);
+    await logInThere(page, account);
+    const sent = (await (await posted).allHeaders()).cookie;
+    assert.match(sent, /postern_login_op-post=/);
+    await arrive(page, app, account);
+    assert.deepEqual((await context.cookies(local)).filter(({ name }) => name.startsWith("postern_login")), []);
+  });
+
+  for (const label of ["The provider", "The posting provider"]) {
+    test(`an account at ${label.toLowerCase()} is connected by a button, and disconnected`, async () => {
+      const username = newName();
+      const account = newAccount();
+      await postern.signUp({ username, password });
+      const { page } = await open();
+      await page.goto(`${local}/accounts/login/`);
+      await logIn(page, username);
+      await page.getByRole("button", { name: `Connect ${label}`, exact: true }).click();
+      await logInThere(page, account);
+      await page.getByText("Your account is connected").waitFor();
+      await page.getByText(username, { exact: true }).waitFor();
+
+      const other = await open();
+      await other.page.goto(`${local}/accounts/login/`);
+      await continueWith(other.page, label).click();
+      await logInThere(other.page, account);
+      await other.page.getByText(username, { exact: true }).waitFor();
+
+      await page.getByRole("button", { name: `Disconnect ${label}`, exact: true }).click();
+      await page.getByText("The account is no longer connected.").waitFor();
+      await page.getByRole("button", { name: `Connect ${label}`, exact: true }).waitFor();
+    });
+  }
+
+  test("another site's page cannot link an account of its own to who is logged in", async () => {
+    const username = newName();
+    await postern.signUp({ username, password });
+    const { page } = await open();
+    await page.goto(`${local}/accounts/login/`);
+    await logIn(page, username);
+    await page.waitForURL(`${local}/account/`);
+    await page.goto(provider.endpoints.discovery);
+    await page.evaluate((action) => {
+      const form = document.createElement("form");
+      Object.assign(form, { method: "post", action });
+      document.documentElement.append(form);
+      form.submit();
+    }, `${local}/login/op/`);
+    await page.getByText("came from elsewhere").waitFor();
+  });
+});
+
+let accounts = 0;
+
+/** An account at the provider, of somebody whom nobody knows here. */
+function newAccount(claims) {
+  const account = `member-${++accounts}`;
+  provider.accounts[account] = { sub: `sub-of-${account}`, preferred_username: account, ...claims };
+  return account;
+}
+
+async function logInThere(page, account) {
+  await page.getByLabel("Account").fill(account);
+  await page.getByRole("button", { name: "Log in" }).click();
+}
+
+/** What a provider adds to the pages. */
+async function lookAtProviders(options, inspectAs) {
+  const { page } = await open(options);
+  const look = (name) => inspectAs(page, name);
+  const visit = async (path, name) => {
+    await page.goto(at + path);
+    await look(name);
+  };
+  const click = (role, name) => page.getByRole(role, { name, exact: true }).click();
+  await visit("/login/nobody/", "social-unknown");
+  await visit("/auth/login/nobody/", "social-unknown-auth");
+  await visit("/complete/op/", "social-begin-again");
+  await visit("/auth/complete/op/", "social-begin-again-auth");
+  await visit("/disconnect/op/", "social-method");
+  await visit("/auth/disconnect/op/", "social-method-auth");
+  await visit("/auth/disconnect/op/none/", "social-method-one");
+
+  const email = `${newName()}@mail.example`;
+  const account = newAccount({ email, email_verified: true, given_name: "Some", family_name: "Member" });
+  await page.goto(`${at}/login/op/`);
+  await click("button", "Cancel");
+  await page.getByText("has not confirmed who you are").waitFor();
+  await look("social-cancelled");
+  provider.breakDown("token", 500);
+  await page.goto(`${at}/login/op/`);
+  await logInThere(page, account);
+  await page.getByText("does not answer").waitFor();
+  await look("social-down");
+  provider.recover();
+  await page.reload();
+  await page.waitForURL(`${at}/account/`);
+  await look("account-by-provider");
+  await page.getByLabel("E-mail").fill("else@mail.example");
+  await click("button", "Save");
+  await page.getByText("Set one, before").waitFor();
+  await look("account-without-password");
+  await click("link", "Change password");
+  await look("password-none");
+  await click("link", "Your account");
+  await click("button", "Disconnect The provider");
+  await page.getByText("You could not log in any more.").waitFor();
+  await look("social-last-way-in");
+  await page.goto(`${at}/account/`);
+  await click("button", "Connect The posting provider");
+  await page.getByText("Your account is connected").waitFor();
+  await look("account-connected");
+
+  const elsewhere = await open(options);
+  const taken = `${newName()}@mail.example`;
+  await postern.signUp({ username: newName(), password, email: taken });
+  await elsewhere.page.goto(`${at}/login/op/`);
+  await logInThere(elsewhere.page, newAccount({ email: taken, email_verified: true }));
+  await elsewhere.page.getByText("has your e-mail address already").waitFor();
+  await inspectAs(elsewhere.page, "social-email-taken");
+}
+
 /** The routes of src/router.rs that are pages, as patterns of a path. */
 const pages = [...readFileSync(`${checkout}/src/router.rs`, "utf8").matchAll(/\b(?:page\(|route\((?=[^)]*?Shape::Page,))\s*"([^"]+)"/g)].map(
   ([, path]) => new RegExp(`^${path.replaceAll("{}", "[^/]+").replace(/\/?$/, "/")}$`),
@@ -493,6 +691,7 @@ for (const [device, options] of Object.entries(devices)) {
     await visit("/", "home");
     await visit("/nothing-is-here/", "not-found");
     await visit("/o/authorize/?client_id=nobody", "authorize-refused");
+    await visit("/auth/authorize/?client_id=nobody", "authorize-refused-auth");
 
     await visit("/accounts/signup/", "signup");
     await page.getByLabel("E-mail").fill("a@b");
@@ -519,6 +718,10 @@ for (const [device, options] of Object.entries(devices)) {
     await look("form-post");
 
     await lookAround(page, username, look, visit);
+    await lookAtProviders(options, async (page, name) => {
+      seen.add(new URL(page.url()).pathname);
+      await inspect(page, `${name}-${device}`);
+    });
     await visit("/accounts/email/verify/", "email-verify");
     await visit("/accounts/email/sent/", "email-sent");
     await visit("/accounts/email/verified/", "email-verified");
