@@ -166,6 +166,8 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
       "GET /.well-known/oauth-authorization-server/{issuer_path} 200", // the issuer of these tests has no path
       "GET /admin/api/applications/{client_id} 400",
       "GET /admin/api/users/{username} 400",
+      "GET /admin/api/users/{username}/social/{backend}/token 200", // a provider's tokens that are kept
+      "GET /admin/api/users/{username}/social/{backend}/token 400",
       "GET /o/.well-known/oauth-authorization-server/{issuer_path} 200",
       "POST /admin/api/users/{username}/logout 400",
       "POST /auth/disconnect-backend/ 429", // by the binding LIMITER alone
