@@ -104,7 +104,7 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
     TOKEN_OF_PLAIN: (await ofPlain.json()).access_token,
     ADMIN_TOKEN: secrets.ADMIN_TOKEN,
     ACCESS_TOKEN: introspecting.access_token,
-    REFRESH_TOKEN_TO_USE_UP: introspecting.refresh_token,
+    REFRESH_TOKEN_TO_USE_UP: (await logIn("read")).refresh_token, // of a login of its own: the access token ends with the grace
     REFRESH_TOKEN: reading.refresh_token,
     SHORT_OF_SCOPE: reading.access_token,
     TOKEN_OF_NOBODY: (await tokensOf({ grant_type: "client_credentials" })).access_token,
