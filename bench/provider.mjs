@@ -40,7 +40,8 @@ export async function openProvider() {
   };
   const idToken = await new SignJWT(profile).setProtectedHeader({ alg: "RS256", kid: "bench" }).setIssuer(issuer).setAudience(clientId).setIssuedAt().setExpirationTime(exp).sign(privateKey);
   return {
-    setting: JSON.stringify({ bench: entry }),
+    // Of the second, nobody may log in whom it knows: what is measured ends with the proof.
+    setting: JSON.stringify({ bench: entry, closed: { ...entry, allowed_domains: ["elsewhere.example"] } }),
     idToken,
     accessToken: "an-access-token-of-the-provider",
     count: (path) => asked.get(path) ?? 0,

@@ -65,7 +65,7 @@ export async function startWorkers(provider) {
   const workers = workersFor(provider);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      handleRuntimeStdio: (stdout, stderr) => (stdout.resume(), stderr.pipe(process.stderr)),
+      handleStructuredLogs: ({ message }) => showUnlessLogged(message),
       workers: workers.map((worker) => ({
         compatibilityDate,
         unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
@@ -82,6 +82,11 @@ export async function startWorkers(provider) {
   await execute(floor.DB, "bench/floor-rows.sql");
   await floor.TOKENS.put(`t:${"d".repeat(43)}`, readFileSync(join(checkout, "bench/worker/src/record.txt"), "utf8"));
   return { port: (worker) => ports.get(worker), env, pid: workerdPid(), stop: () => miniflare.dispose() };
+}
+
+/** What a Worker logs is what it does; what workerd says is a fault. */
+function showUnlessLogged(line) {
+  if (!line.startsWith('{"level":"info"')) console.error(line);
 }
 
 async function execute(db, file) {
