@@ -74,10 +74,12 @@ pub async fn reset_password(
 ) -> Result<bool, OAuthError> {
     let hash = app.settings.password_hasher.hash(password.expose(), random_bytes(&*app.random));
     let user = holder.user_id;
+    let by = By { actor: Actor::User(user), address };
     let new = NewPassword {
         password_hash: &hash.map_err(OAuthError::temporarily_unavailable)?,
+        unlinked: by.did(Action::SocialAccountDisconnected, "all providers"),
         failures: guessing::attempt(Some(Account::User(&holder.username)), None, app).account,
-        event: By { actor: Actor::User(user), address }.did(Action::PasswordReset, user),
+        event: by.did(Action::PasswordReset, user),
     };
     let now = app.clock.now();
     match mail_links::reset_password(&link.digest(), holder, new, now, &*app.db).await? {

@@ -145,6 +145,8 @@ pub async fn find(
 /// A new password, and what goes with it.
 pub struct NewPassword<'a> {
     pub password_hash: &'a str,
+    /// That accounts at identity providers are unlinked, if they are.
+    pub unlinked: AuditEvent,
     /// What wrong passwords of the account are counted for.
     pub failures: Option<Counter>,
     pub event: AuditEvent,
@@ -152,6 +154,9 @@ pub struct NewPassword<'a> {
 
 /// Uses up a link: sets the new password, ends all tokens by one more epoch, verifies the address, and forgets the wrong
 /// passwords of the account; or does nothing. Returns the new epoch to exactly one caller, however many try.
+///
+/// If nobody had verified the address, whoever made the account may be somebody else, who waits for its owner: the accounts
+/// at identity providers that they have linked no longer let them in.
 pub async fn reset_password(
     digest: &LinkDigest,
     holder: &LinkHolder,
@@ -159,6 +164,16 @@ pub async fn reset_password(
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<Option<i64>, StoreError> {
+    let unlink = Statement::new(
+        "DELETE FROM social_accounts WHERE user_id = ?1 AND EXISTS (
+           SELECT 1 FROM users u JOIN mail_links l ON l.user_id = u.id
+           WHERE u.id = ?1 AND u.is_active = 1 AND u.email_verified = 0
+           AND l.digest = ?2 AND l.purpose = 'reset_password'
+           AND l.expires_at > ?3 AND l.email = u.email AND l.token_epoch = u.token_epoch)",
+    )
+    .bind(&holder.user_id)
+    .bind(digest.to_string())
+    .bind(now);
     let update = Statement::new(
         "UPDATE users SET password_hash = ?4, token_epoch = token_epoch + 1, email_verified = 1
          WHERE id = ?1 AND is_active = 1 AND EXISTS (
@@ -170,11 +185,13 @@ pub async fn reset_password(
     .bind(digest.to_string())
     .bind(now)
     .bind(new.password_hash);
-    let mut batch = vec![update, audit_events::note(&new.event, now)];
+    let mut batch = vec![unlink, audit_events::note(&new.unlinked, now)];
+    let update_at = batch.len();
+    batch.extend([update, audit_events::note(&new.event, now)]);
     batch.extend(new.failures.map(|failures| attempts::forget(&failures)));
     batch.extend([purges::note_epoch(Owner::User(holder.user_id)), delete(digest)]);
     let outcomes = db.batch(batch).await?;
-    outcome(&outcomes, 0)?.first().map(|row| row.integer("token_epoch")).transpose()
+    outcome(&outcomes, update_at)?.first().map(|row| row.integer("token_epoch")).transpose()
 }
 
 /// Uses up a link: the user's address is verified from now on. True for exactly one caller, however many try.

@@ -494,6 +494,51 @@ fn who_has_no_password_sets_one_by_a_link() {
 }
 
 #[test]
+fn who_takes_over_an_account_with_an_address_that_nobody_has_verified_takes_it_over_alone() {
+    // Mallory signs up with Alice's address, links an account of hers, and waits until Alice resets the password.
+    for is_verified in [false, true] {
+        let server = server_with(MAIL);
+        let mallory = alice(&server);
+        assert_sent_to(
+            &link(&mallory, &server, json!({"email": "m@corp.example"})),
+            "/account/?done=connected",
+        );
+        insert(&server, "two", "github");
+        let address = json!({"email": "alice@mail.example", "email_verified": is_verified});
+        server.admin("PATCH", "users/alice", address).assert_status(200);
+        server.user("bob");
+        server.db.execute(
+            "INSERT INTO social_accounts (id, user_id, provider, uid, created_at, last_used_at)
+             SELECT 'BBBBBBBBBBBBBBBB', id, 'corp', 'bob', 1, 1 FROM users WHERE username = 'bob'",
+        );
+        let alice = browser(&server);
+        let ask = |browser: &Browser<'_>| {
+            let page = browser.get("/accounts/password/reset/");
+            browser.submit_once(&page, &[("email", "alice@mail.example")]).assert_status(303);
+            let mails = server.mailbox.take();
+            let link = mails[0].text.lines().find(|line| line.starts_with(ISSUER)).unwrap();
+            link.strip_prefix(ISSUER).unwrap().to_owned()
+        };
+        // A link that is no longer good changes nothing.
+        let (old, path) = (ask(&alice), ask(&alice));
+        alice.get(&old).assert_status(404);
+        assert_eq!(accounts(&server), 3);
+        alice.submit_once(&alice.get(&path), &[("password", "another horse battery")]).assert_status(303);
+        let kept = if is_verified { 3 } else { 1 };
+        assert_eq!(accounts(&server), kept, "{is_verified}");
+        let unlinked = |action: &String| action == "social_account_disconnected";
+        assert_eq!(
+            events(&server).iter().filter(|action| unlinked(action)).count(),
+            usize::from(!is_verified)
+        );
+        // What Mallory linked leads to an account of its own from now on; what Alice had linked, to hers.
+        let elsewhere = browser(&server);
+        log_in(&elsewhere, &server, json!({"email": "m@corp.example", "preferred_username": "mallory"}));
+        assert_eq!(who(&elsewhere).as_deref(), Some(if is_verified { "alice" } else { "mallory" }));
+    }
+}
+
+#[test]
 fn who_has_no_password_is_told_to_set_one_before_they_change_their_address() {
     let server = server();
     let alice = browser(&server);
