@@ -79,8 +79,8 @@ fn is_allowed(identity: &Identity, provider: &Provider) -> bool {
     let Some(email) = identity.email.as_ref().filter(|email| email.is_verified) else {
         return false;
     };
-    let address = email.address.to_lowercase();
-    let domain = address.rsplit('@').next().unwrap_or_default();
-    provider.allowed_domains.iter().any(|allowed| allowed == domain)
-        || provider.allowed_emails.contains(&address)
+    // In ASCII alone: the Kelvin sign is no k, though it is one in lower case.
+    let domain = email.address.rsplit('@').next().unwrap_or_default();
+    provider.allowed_domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain))
+        || provider.allowed_emails.iter().any(|allowed| allowed.eq_ignore_ascii_case(&email.address))
 }

@@ -261,9 +261,6 @@ impl Provider {
         let (label, scope) = (fields.required_text("label"), fields.text("scope"));
         let redirect_uri = fields.text("redirect_uri");
         check_address(fields, "redirect_uri", redirect_uri.as_deref());
-        let lower = |texts: Option<Vec<String>>| -> Vec<String> {
-            texts.unwrap_or_default().iter().map(|text| text.to_lowercase()).collect()
-        };
         Some(Self {
             name: name.to_owned(),
             label: label?,
@@ -276,8 +273,8 @@ impl Provider {
             discovery,
             redirect_uri,
             scope: scope.unwrap_or_default(),
-            allowed_domains: lower(fields.texts("allowed_domains")),
-            allowed_emails: lower(fields.texts("allowed_emails")),
+            allowed_domains: fields.texts("allowed_domains").unwrap_or_default(),
+            allowed_emails: fields.texts("allowed_emails").unwrap_or_default(),
             proofs,
             appsecret_proof: fields.flag("appsecret_proof").unwrap_or(false),
             pkce: fields.flag("pkce").unwrap_or(true),

@@ -115,7 +115,10 @@ fn who_is_disabled_does_not_get_in_by_the_address_either() {
 
 #[test]
 fn only_verified_addresses_of_the_operators_choice_get_in() {
-    let allowed = json!({"allowed_domains": ["P.example"], "allowed_emails": ["Boss@Other.example"]});
+    let allowed = json!({
+        "allowed_domains": ["P.example", "work.example"],
+        "allowed_emails": ["Boss@Other.example", "kim@other.example"],
+    });
     let (server, app) = server_with(allowed, &[]);
     let mut n = 0;
     let mut try_with = |person: Value| {
@@ -133,6 +136,9 @@ fn only_verified_addresses_of_the_operators_choice_get_in() {
         ("p.example@evil.example", true),
         ("boss@other.example", false),
         ("ceo@other.example", true),
+        // Kelvin signs, which are k in lower case.
+        ("ann@wor\u{212a}.example", true),
+        ("\u{212a}im@other.example", true),
         ("", true),
     ] {
         let response = try_with(json!({"email": address, "email_verified": is_verified}));
@@ -146,8 +152,8 @@ fn only_verified_addresses_of_the_operators_choice_get_in() {
         try_with(json!({"email": address, "email_verified": true})).assert_status(200);
     }
     // Whoever has been here, and is not allowed any more.
-    let gone = json!({"sub": "person-9", "email": "ann@gone.example", "email_verified": true});
-    assert_eq!(owner(&server, "person-9"), "ann");
+    let gone = json!({"sub": "person-11", "email": "ann@gone.example", "email_verified": true});
+    assert_eq!(owner(&server, "person-11"), "ann");
     log_in(&gone, &app, &server).assert_error(400, "access_denied");
 }
 
