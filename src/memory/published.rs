@@ -17,9 +17,14 @@ const STALE: Lifetime = Lifetime(86_400);
 /// How often a document is fetched because it lacks a key, at the most: who makes tokens up must not make us ask.
 const AGAIN: Lifetime = Lifetime(60);
 
+/// How often, in that time, a document that is not there is asked for in vain: who makes tokens up, or opens the way to a
+/// provider again and again, must not make us ask. More than once, since a provider that is back is to be used at once.
+const MOST_IN_VAIN: u32 = 10;
+
 /// Documents, by where they were fetched from.
 pub struct Published {
     documents: Bounded<String, Document>,
+    in_vain: Bounded<String, InVain>,
     to_renew: BTreeSet<String>,
 }
 
@@ -28,6 +33,12 @@ pub struct Document {
     pub content: Content,
     fetched_at: Timestamp,
     tried_at: Timestamp,
+}
+
+/// How often a document was asked for in vain.
+struct InVain {
+    since: Timestamp,
+    times: u32,
 }
 
 #[derive(Clone)]
@@ -42,7 +53,7 @@ pub enum Content {
 
 impl Default for Published {
     fn default() -> Self {
-        Self { documents: Bounded::new(100), to_renew: BTreeSet::new() }
+        Self { documents: Bounded::new(100), in_vain: Bounded::new(100), to_renew: BTreeSet::new() }
     }
 }
 
@@ -68,7 +79,22 @@ impl Published {
         }
     }
 
+    /// False if it was asked for in vain too often a moment ago.
+    pub fn may_ask(&self, url: &str, now: Timestamp) -> bool {
+        let in_vain = self.in_vain.get(url).filter(|in_vain| in_vain.since + AGAIN > now);
+        in_vain.is_none_or(|in_vain| in_vain.times < MOST_IN_VAIN)
+    }
+
+    /// It could not be fetched, or not be used.
+    pub fn note_in_vain(&mut self, url: &str, now: Timestamp) {
+        match self.in_vain.get_mut(url) {
+            Some(in_vain) if in_vain.since + AGAIN > now => in_vain.times = in_vain.times.saturating_add(1),
+            _ => self.in_vain.insert(url.to_owned(), InVain { since: now, times: 1 }),
+        }
+    }
+
     pub fn remember(&mut self, url: &str, content: Content, now: Timestamp) {
+        self.in_vain.remove(url);
         self.documents.insert(url.to_owned(), Document { content, fetched_at: now, tried_at: now });
     }
 

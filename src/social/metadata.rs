@@ -84,14 +84,26 @@ pub async fn renew(app: &App) {
 }
 
 async fn fetch_keys(url: &str, app: &App) -> Result<Rc<JwkSet>, SocialError> {
-    let response = app.outbound.send(ask::get(url)).await?;
-    let keys = Some(&response.body).filter(|_| response.status == 200).and_then(|body| JwkSet::parse(body));
-    let keys = Rc::new(keys.ok_or_else(|| unusable("its keys", response.status))?);
+    check_may_ask(url, app)?;
+    let keys = read_keys(url, app).await.inspect_err(|_| note_in_vain(url, app))?;
     remember(url, Content::Keys(keys.clone()), app);
     Ok(keys)
 }
 
+async fn read_keys(url: &str, app: &App) -> Result<Rc<JwkSet>, SocialError> {
+    let response = app.outbound.send(ask::get(url)).await?;
+    let keys = Some(&response.body).filter(|_| response.status == 200).and_then(|body| JwkSet::parse(body));
+    keys.map(Rc::new).ok_or_else(|| unusable("its keys", response.status))
+}
+
 async fn fetch_metadata(url: &str, issuer: &str, app: &App) -> Result<Content, SocialError> {
+    check_may_ask(url, app)?;
+    let content = read_metadata(url, issuer, app).await.inspect_err(|_| note_in_vain(url, app))?;
+    remember(url, content.clone(), app);
+    Ok(content)
+}
+
+async fn read_metadata(url: &str, issuer: &str, app: &App) -> Result<Content, SocialError> {
     let metadata = match ask::for_object(ask::get(url), "metadata", app).await {
         Err(SocialError::Refused(reason)) => return Err(SocialError::garbage(reason)),
         asked => asked?,
@@ -100,7 +112,11 @@ async fn fetch_metadata(url: &str, issuer: &str, app: &App) -> Result<Content, S
     if ask::text_at(&metadata, "issuer").as_deref() != Some(issuer) {
         return Err(SocialError::garbage("metadata: it is that of another issuer"));
     }
-    let endpoint = |name| ask::text_at(&metadata, name).filter(|address| check_url(address).is_ok());
+    // A loopback address is our own machine's: only the operator may mean it.
+    let is_good = |address: &String| {
+        check_url(address).is_ok() && (address.starts_with("https:") || issuer.starts_with("http:"))
+    };
+    let endpoint = |name| ask::text_at(&metadata, name).filter(is_good);
     let endpoints = Endpoints {
         authorization: endpoint("authorization_endpoint"),
         token: endpoint("token_endpoint"),
@@ -111,9 +127,20 @@ async fn fetch_metadata(url: &str, issuer: &str, app: &App) -> Result<Content, S
         revocation: endpoint("revocation_endpoint"),
         jwks_uri: endpoint("jwks_uri"),
     };
-    let content = Content::Metadata { issuer: issuer.into(), endpoints: Rc::new(endpoints) };
-    remember(url, content.clone(), app);
-    Ok(content)
+    Ok(Content::Metadata { issuer: issuer.into(), endpoints: Rc::new(endpoints) })
+}
+
+fn check_may_ask(url: &str, app: &App) -> Result<(), SocialError> {
+    match app.memory.borrow().published.may_ask(url, app.clock.now()) {
+        true => Ok(()),
+        false => {
+            Err(SocialError::Failed { status: 503, reason: "it was asked in vain too often".to_owned() })
+        }
+    }
+}
+
+fn note_in_vain(url: &str, app: &App) {
+    app.memory.borrow_mut().published.note_in_vain(url, app.clock.now());
 }
 
 fn remember(url: &str, content: Content, app: &App) {

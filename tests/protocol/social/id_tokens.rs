@@ -551,6 +551,40 @@ fn what_cannot_be_renewed_is_used_for_a_day() {
 }
 
 #[test]
+fn what_a_provider_does_not_publish_is_asked_for_ten_times_a_minute_at_the_most() {
+    for broken in [METADATA, KEYS] {
+        for times_out in [true, false] {
+            let scene = Scene::openid();
+            match times_out {
+                true => scene.server.providers.time_out(broken),
+                false => scene.server.providers.answer(broken, 200, &json!({})),
+            }
+            let count_asked = || scene.take_urls().iter().filter(|url| *url == broken).count();
+            let log_in = || scene.present(&scene.token(json!({}), json!({})));
+            for minute in 0..2 {
+                for _ in 0..15 {
+                    let response = log_in();
+                    response.assert_error(400, "invalid_request");
+                    let description = response.json()["error_description"].to_string();
+                    assert!(description.starts_with("\"Backend responded with HTTP5"), "{description}");
+                }
+                assert_eq!(count_asked(), 10, "{broken} {minute}");
+                scene.server.advance(60);
+            }
+            for _ in 0..10 {
+                log_in();
+            }
+            assert_eq!(count_asked(), 10);
+            scene.script.play(Case::Good, &scene.server.providers);
+            scene.server.advance(59);
+            log_in().assert_error(400, "invalid_request");
+            scene.server.advance(1);
+            log_in().assert_status(200);
+        }
+    }
+}
+
+#[test]
 fn metadata_speaks_for_its_own_issuer_and_of_places_where_nobody_reads_along() {
     let (to, good) = script("corporate").metadata.unwrap();
     // OIDC Discovery §4.3
@@ -569,6 +603,9 @@ fn metadata_speaks_for_its_own_issuer_and_of_places_where_nobody_reads_along() {
     }
     for address in [
         "http://id.example/x",
+        "http://127.0.0.1:8080/x",
+        "http://localhost/x",
+        "http://[::1]/x",
         "ftp://id.example/x",
         "/x",
         "",
