@@ -13,6 +13,7 @@ use crate::crypto::secret::Secret;
 use crate::grants::convert_token::{self, Asked, Converted};
 use crate::model::fields::FieldErrors;
 use crate::pages::mail;
+use crate::pages::social::login::is_own_redirect_uri;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
@@ -51,7 +52,7 @@ pub fn read_convert_token<'a>(params: &'a Params, call: &'a Call<'_>) -> Result<
     let name = name.ok_or_else(|| OAuthError::invalid_request("Missing backend parameter."))?;
     let provider = call.app.settings.providers.find(name);
     let provider = provider.ok_or_else(|| OAuthError::invalid_request("Invalid backend parameter."))?;
-    let presented = read_proof("token", params, provider)?;
+    let presented = read_proof("token", params, provider, call)?;
     let presented = presented.ok_or_else(|| OAuthError::invalid_request("Missing token parameter."))?;
     Ok(asked(GrantType::ConvertToken, provider, presented))
 }
@@ -107,6 +108,7 @@ fn read_proof<'a>(
     name: &'static str,
     params: &'a Params,
     provider: &Provider,
+    call: &Call<'_>,
 ) -> Result<Option<Presented<'a>>, OAuthError> {
     let nonce = params.optional("nonce");
     let (redirect_uri, code_verifier) = (params.optional("redirect_uri"), params.optional("code_verifier"));
@@ -123,6 +125,10 @@ fn read_proof<'a>(
         }
         (Some(token), None, None) | (None, Some(token), None) => {
             Ok(Some(Presented::IdToken { token: Secret::new(token), nonce }))
+        }
+        // Else who has somebody's code could use it without the browser's state and nonce (RFC 9700 §4.5).
+        (None, None, Some(_)) if redirect_uri.is_some_and(|uri| is_own_redirect_uri(uri, provider, call)) => {
+            Err(OAuthError::invalid_request("redirect_uri is that of this server's own pages"))
         }
         (None, None, Some(code)) => {
             Ok(Some(Presented::Code(Code { code, redirect_uri, code_verifier, nonce })))
@@ -174,7 +180,7 @@ pub async fn exchange(call: &Call<'_>) -> Response {
     if let Some(client_id) = default.filter(|_| !call.request.headers().contains_key(AUTHORIZATION)) {
         params.set_default("client_id", client_id);
     }
-    let presented = match read_proof("access_token", &params, provider) {
+    let presented = match read_proof("access_token", &params, provider, call) {
         Ok(Some(presented)) => presented,
         Ok(None) => {
             return respond::drf_fields(&FieldErrors::one("access_token", "This field is required."));

@@ -516,6 +516,40 @@ fn an_answer_counts_once_here_and_now_alone() {
 }
 
 #[test]
+fn a_code_of_our_own_pages_is_nothing_that_a_front_end_may_bring() {
+    // RFC 9700 §4.5: a thief of the code has neither the cookie nor, where the provider knows no PKCE, needs a verifier.
+    let server = server();
+    let front = json!({"client_id": "front", "client_type": "public", "grant_types": ["convert_token"]});
+    server.admin("POST", "applications", front).assert_status(201);
+    let convert = |path: &str, backend: &str, redirect_uri: &str| {
+        let form = [
+            ("grant_type", "convert_token"),
+            ("backend", backend),
+            ("code", "stolen"),
+            ("redirect_uri", redirect_uri),
+            ("client_id", "front"),
+        ];
+        server.send(form_request(&format!("{ISSUER}{path}"), &[], &form))
+    };
+    for (backend, path) in
+        [("corp", "/login/corp/"), ("corp", "/auth/login/corp/"), ("plain", "/login/plain/")]
+    {
+        let sent = start(&browser(&server), path);
+        if backend == "corp" {
+            corp_knows(&server, &sent, json!({}));
+        }
+        let redirect_uri = sent.get("redirect_uri");
+        convert("/auth/convert-token/", backend, redirect_uri).assert_error(400, "invalid_request");
+        convert("/o/token/", backend, redirect_uri).assert_error(400, "invalid_request");
+        convert(&format!("/social/{backend}/"), backend, redirect_uri).assert_status(400);
+    }
+    assert!(server.providers.take_urls().is_empty());
+    assert_eq!(users(&server), 0);
+    // A front-end may be on the same host.
+    convert("/auth/convert-token/", "corp", &format!("{ISSUER}/callback/")).assert_status(200);
+}
+
+#[test]
 fn a_provider_that_lets_nobody_in_is_believed() {
     let server = server();
     let too_long = "a".repeat(65);

@@ -78,10 +78,21 @@ pub fn cookie(provider: &Provider) -> String {
 /// Where the provider sends the browser back to: the path that it knows is below `/auth/` where drf-social-oauth2 was.
 fn redirect_uri(provider: &Provider, call: &Call<'_>) -> String {
     let is_below_auth = call.path().starts_with("/auth/login/");
-    let path = if is_below_auth { "/auth/complete" } else { "/complete" };
+    let [path, below_auth] = PATHS;
+    let path = if is_below_auth { below_auth } else { path };
     let usual = || format!("{}{path}/{}/", call.issuer, provider.name);
     provider.redirect_uri.clone().unwrap_or_else(usual)
 }
+
+/// True if the provider sends the browsers of people back there who log in on our pages. A code that comes there is bound to
+/// the browser, and nothing that a front-end may bring.
+pub fn is_own_redirect_uri(redirect_uri: &str, provider: &Provider, call: &Call<'_>) -> bool {
+    let is_usual = |path: &str| redirect_uri == format!("{}{path}/{}/", call.issuer, provider.name);
+    provider.redirect_uri.as_deref() == Some(redirect_uri) || PATHS.into_iter().any(is_usual)
+}
+
+/// Where providers send browsers back to.
+const PATHS: [&str; 2] = ["/complete", "/auth/complete"];
 
 /// Where it goes on from a page that says that nothing came of it.
 pub enum Way<'a> {
