@@ -896,6 +896,40 @@ fn google_one_tap_posts_an_id_token() {
 }
 
 #[test]
+fn an_address_that_brings_too_much_that_is_not_confirmed_is_told_to_wait() {
+    let server = server_with(&[("ADDRESS_FAILURE_LIMIT", "2/600")]);
+    let from = |mut request: postern::call::Request, address: &'static str| {
+        request.headers_mut().insert("cf-connecting-ip", address.parse().unwrap());
+        server.send(request)
+    };
+    let browser = browser(&server);
+    let sent = start(&browser, "/login/corp/");
+    let answer = |code: &str| browser.get_request(&sent.answer(&[("code", code)]));
+    // What the person says themselves is no failure.
+    let request = || browser.get_request(&sent.answer(&[("error", "access_denied")]));
+    for _ in 0..3 {
+        assert_refused(&from(request(), "192.0.2.1"), 400, "Corp &amp; Sons has not confirmed who you are.");
+    }
+    server.providers.answer(TOKEN, 400, &json!({"error": "invalid_grant"}));
+    let statuses = ["a", "b", "c", "d"].map(|code| from(answer(code), "192.0.2.1").status());
+    assert_eq!(statuses, [400, 400, 429, 429]);
+    assert_eq!(server.providers.take_urls().len(), 3);
+    let one_tap = || {
+        let headers = [("cookie", "g_csrf_token=a")];
+        let form = [("credential", "nonsense"), ("g_csrf_token", "a")];
+        form_request(&format!("{ISSUER}/complete/google-oauth2/"), &headers, &form)
+    };
+    assert_eq!(from(one_tap(), "192.0.2.1").status(), 429);
+    assert_eq!([(); 3].map(|()| from(one_tap(), "192.0.2.2").status()), [400, 400, 429]);
+    // It has not used up what the browser keeps.
+    let refused = from(answer("e"), "192.0.2.1");
+    assert!(set_cookies(&refused).is_empty() && refused.header("retry-after") == Some("600"));
+    // Others get in.
+    corp_knows(&server, &sent, json!({}));
+    from(answer("f"), "192.0.2.3").assert_status(303);
+}
+
+#[test]
 fn two_tabs_do_not_hurt_each_other() {
     let server = server();
     let browser = browser(&server);

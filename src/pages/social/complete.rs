@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::login::{Way, cookie, provider, refused};
 use crate::call::{Call, Response};
 use crate::crypto::secret::{Secret, same_bytes};
+use crate::grants::guessing;
 use crate::model::audit::{Action, Actor};
 use crate::model::id::{SessionId, SocialAccountId};
 use crate::model::social::Identity;
@@ -81,25 +82,41 @@ async fn complete(params: &Params, call: &Call<'_>) -> Result<Response, Instead>
                 code_verifier: Some(&pending.code_verifier).filter(|_| provider.pkce).map(String::as_str),
                 nonce: Some(&pending.nonce),
             });
-            match proof::verify(&presented, provider, app).await {
-                Ok(identity) => {
+            match identify(&presented, provider, call).await {
+                Ok(Ok(identity)) => {
                     let identity = with_posted_name(identity, params);
                     match pending.link {
                         Some(session) => link_account(identity, session, provider, call).await,
                         None => log_in(&identity, provider, &next, call).await,
                     }
                 }
-                Err(error) => Ok(refused(&error, provider, &way, call)),
+                Ok(Err(error)) => Ok(refused(&error, provider, &way, call)),
+                Err(instead) => Err(instead),
             }
         }
         Err(error) => Ok(refused(&error, provider, &way, call)),
     };
     let mut response = response.unwrap_or_else(|instead| *instead.0);
     // Who is asked to try again in a moment can: the provider may not have seen the code yet.
-    if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+    if ![StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&response.status()) {
         put_cookie(&mut response, &cookie(provider), "", 0, call);
     }
     Ok(response)
+}
+
+/// Who it is, by what the browser brings. What the provider does not confirm counts among the failures of the address: nobody
+/// makes us ask without end.
+async fn identify(
+    presented: &Presented<'_>,
+    provider: &Provider,
+    call: &Call<'_>,
+) -> Result<Result<Identity, SocialError>, Instead> {
+    guessing::check_address(call.address(), call.app)?;
+    let identity = proof::verify(presented, provider, call.app).await;
+    if matches!(identity, Err(SocialError::Refused(_))) {
+        guessing::count(None, call.address(), call.app).await?;
+    }
+    Ok(identity)
 }
 
 /// Logs a person in whom the provider knows, and makes a user of them if they are new.
@@ -170,7 +187,7 @@ async fn one_tap(token: &str, params: &Params, call: &Call<'_>) -> Result<Respon
     let (query, _) = Params::parse_leniently(call.request.uri().query().unwrap_or("").as_bytes());
     let next = Next::read(query.optional("next"));
     let presented = Presented::IdToken { token: Secret::new(token), nonce: None };
-    match proof::verify(&presented, provider, call.app).await {
+    match identify(&presented, provider, call).await? {
         Ok(identity) => log_in(&identity, provider, &next, call).await,
         Err(error) => Ok(refused(&error, provider, &Way::LogIn(&next), call)),
     }
