@@ -116,10 +116,18 @@ async fn store(
     let Some(resealed) = social_accounts::read_tokens(&kept.account, &*app.db).await? else {
         return Ok(false);
     };
-    match user::open(&resealed.sealed, &resealed.account, app) {
-        Some(found) if found.access_token == tokens.access_token => replace(&resealed, &sealed, app).await,
-        _ => Ok(false),
+    let Some(found) = user::open(&resealed.sealed, &resealed.account, app) else {
+        return Ok(false);
+    };
+    if found.access_token == tokens.access_token {
+        return replace(&resealed, &sealed, app).await;
     }
+    // A login that brought no refresh token has kept the old one: the new one must not get lost either.
+    if found.refresh_token == tokens.refresh_token && fresh.refresh_token != tokens.refresh_token {
+        let merged = ProviderTokens { refresh_token: fresh.refresh_token.clone(), ..found };
+        replace(&resealed, &user::seal(&merged, &kept.account, app), app).await?;
+    }
+    Ok(false)
 }
 
 /// Tried twice, if the database does not answer.

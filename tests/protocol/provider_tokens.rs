@@ -270,6 +270,27 @@ fn a_login_in_between_is_not_overwritten() {
 }
 
 #[test]
+fn a_login_without_a_refresh_token_does_not_bring_back_the_one_that_was_replaced() {
+    // Providers that rotate refresh tokens take a replaced one for a theft (RFC 9700 §4.14.2).
+    let server = server();
+    server.advance(60);
+    let other = server.another_isolate();
+    other.providers.answer(TOKEN, 200, &json!({"access_token": "login-access", "expires_in": 900}));
+    other.providers.answer(ME, 200, &json!({"id": "7", "username": "mona"}));
+    let login = log_in_request(&other);
+    let isolate = Meddling::isolate(&server, 2, Meddle::After(vec![(other, login)]));
+    refreshed(&isolate);
+    assert_token(&isolate.admin("GET", PATH, Value::Null), "login-access");
+    assert_token(&read(&server), "login-access");
+    forms_sent(&server);
+    server.advance(900);
+    refreshed(&server);
+    assert_token(&read(&server), "new-access");
+    let forms = forms_sent(&server);
+    assert!(forms.len() == 1 && forms[0].contains("refresh_token=new-refresh"), "{forms:?}");
+}
+
+#[test]
 fn a_login_while_the_old_refresh_token_is_refused_counts() {
     let server = server();
     server.advance(120);
