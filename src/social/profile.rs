@@ -37,7 +37,9 @@ pub async fn of_access_token(
 /// - `Refused`: it does not say who it is.
 pub fn of_profile(profile: &Map<String, Value>, provider: &Provider) -> Result<Identity, SocialError> {
     let fields = &provider.fields;
-    let uid = text_at(profile, &fields.id).filter(|uid| (1..=LONGEST_UID).contains(&uid.len()));
+    // Where a NUL ended a text, one id would be another.
+    let is_uid = |uid: &String| (1..=LONGEST_UID).contains(&uid.len()) && !uid.contains(char::is_control);
+    let uid = text_at(profile, &fields.id).filter(is_uid);
     let uid = uid.ok_or_else(|| SocialError::refused("profile: there is no id"))?;
     let text = |path: &str| text_at(profile, path).map(|text| shortened(&text)).unwrap_or_default();
     let is_verified = match &fields.email_verified {

@@ -293,6 +293,16 @@ fn a_providers_tokens_are_kept_sealed() {
 }
 
 #[test]
+fn an_id_holds_nothing_that_nobody_sees() {
+    let (server, app) = server();
+    log_in(&person("7", "ann@p.example"), &app, &server).assert_status(200);
+    for id in ["7\0", "\0", "7\n", "\u{85}7"] {
+        log_in(&person(id, "bob@p.example"), &app, &server).assert_error(400, "access_denied");
+    }
+    assert_eq!(count(&server, "social_accounts"), 1);
+}
+
+#[test]
 fn an_id_is_of_its_provider_alone() {
     let (server, app) = server();
     log_in(&json!({"sub": "7", "preferred_username": "ann"}), &app, &server).assert_status(200);
