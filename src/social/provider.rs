@@ -221,7 +221,9 @@ impl Provider {
         lay_over(&mut members, entry);
         let mut fields = Fields::new(members);
         let provider = Self::from_fields(name, &mut fields, secret);
-        fields.finish().map_err(|errors| say(&errors))?;
+        // Where one stops the reading, those after it have not been read, and are not unknown.
+        let checked = if provider.is_some() { fields.finish() } else { fields.finish_leniently() };
+        checked.map_err(|errors| say(&errors))?;
         provider.ok_or_else(|| "cannot be used".to_owned())
     }
 

@@ -150,6 +150,10 @@ fn what_is_missing_stops_the_start_and_is_named() {
     );
     let missing = ["authorization_endpoint", "token_endpoint", "userinfo_endpoint"];
     assert_refused(&json!({"chat": client(json!({"kind": "oauth2"}))}), &missing);
+    // And nothing else of the entry.
+    let secret = json!({"google-oauth2": client(json!({"client_secret": "GONE"}))});
+    let reason = "google-oauth2: client_secret: is not the name of a secret of this Worker";
+    assert_eq!(refusal(&secret.to_string()).as_deref(), Some(reason));
     // Only the wrong one of many is named.
     let two = json!({"github": client(json!({})), "gitlab": client(json!({"scope": 7}))});
     let reason = refusal(&two.to_string()).unwrap();
