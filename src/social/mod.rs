@@ -13,6 +13,7 @@ pub mod proof;
 pub mod provider;
 pub mod reencrypt;
 pub mod revoke;
+mod setting;
 pub mod user;
 
 pub use error::SocialError;

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::crypto::sealed::Purpose;
 use crate::model::id::SocialAccountId;
 use crate::store::database::StoreError;
-use crate::store::social_accounts::{self, Kept};
+use crate::store::provider_tokens::{self, Kept};
 
 /// How many rows one step looks at.
 const STEP: i64 = 50;
@@ -25,7 +25,7 @@ pub struct Step {
 /// # Errors
 /// The database did not answer. Whatever has been done by then, the same step can be done again.
 pub async fn step(after: Option<SocialAccountId>, app: &App) -> Result<Step, StoreError> {
-    let rows = social_accounts::list_tokens(after, STEP, &*app.db).await?;
+    let rows = provider_tokens::list(after, STEP, &*app.db).await?;
     let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= STEP);
     let last = rows.last().map(|(account, _)| *account).filter(|_| is_full);
     let kept = rows.into_iter().filter_map(|(account, sealed)| Some(Kept { account, sealed: sealed? }));
@@ -33,7 +33,7 @@ pub async fn step(after: Option<SocialAccountId>, app: &App) -> Result<Step, Sto
     let count = old.len();
     let anew: Vec<(Kept, String)> = old.into_iter().filter_map(|row| seal_anew(row, app)).collect();
     let unreadable = count - anew.len();
-    let reencrypted = social_accounts::reseal(&anew, &*app.db).await?;
+    let reencrypted = provider_tokens::reseal(&anew, &*app.db).await?;
     Ok(Step { reencrypted, unreadable, last })
 }
 
