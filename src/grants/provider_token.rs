@@ -8,7 +8,7 @@ use crate::model::time::{Lifetime, Timestamp};
 use crate::protocol::error::OAuthError;
 use crate::social::{SocialError, code, user};
 use crate::store::database::StoreError;
-use crate::store::social_accounts::{self, Kept};
+use crate::store::provider_tokens::{self, Kept};
 
 /// What expires within this is refreshed first.
 const MARGIN: Lifetime = Lifetime(60);
@@ -32,7 +32,7 @@ const TRIES: usize = 3;
 /// - `temporarily_unavailable`: they have expired, and somebody else is refreshing them, or the provider does not answer.
 pub async fn find(username: &str, provider: &str, app: &App) -> Result<Option<ProviderTokens>, OAuthError> {
     for _ in 0..TRIES {
-        let Some(kept) = social_accounts::find_tokens(username, provider, &*app.db).await? else {
+        let Some(kept) = provider_tokens::find(username, provider, &*app.db).await? else {
             return Ok(None);
         };
         let Some(tokens) = user::open(&kept.sealed, &kept.account, app) else {
@@ -73,14 +73,14 @@ async fn refresh(
     };
     let now = app.clock.now();
     let lease = now + LEASE;
-    if !social_accounts::take_lease(kept, lease, now, &*app.db).await? {
+    if !provider_tokens::take_lease(kept, lease, now, &*app.db).await? {
         let why = "somebody else is refreshing the tokens, or has just tried in vain";
         return Ok(Refreshed::No(OAuthError::temporarily_unavailable(why)));
     }
     let mut fresh = match code::refresh(refresh_token, provider, app).await {
         Ok(fresh) => fresh,
         Err(SocialError::Refused(reason)) => {
-            return Ok(match social_accounts::free_lease(kept, lease, &*app.db).await? {
+            return Ok(match provider_tokens::free_lease(kept, lease, &*app.db).await? {
                 true => Refreshed::No(refused(reason)),
                 false => Refreshed::Overtaken,
             });
@@ -113,7 +113,7 @@ async fn store(
     if replace(kept, &sealed, app).await? {
         return Ok(true);
     }
-    let Some(resealed) = social_accounts::read_tokens(&kept.account, &*app.db).await? else {
+    let Some(resealed) = provider_tokens::read(&kept.account, &*app.db).await? else {
         return Ok(false);
     };
     let Some(found) = user::open(&resealed.sealed, &resealed.account, app) else {
@@ -132,9 +132,9 @@ async fn store(
 
 /// Tried twice, if the database does not answer.
 async fn replace(kept: &Kept, sealed: &str, app: &App) -> Result<bool, StoreError> {
-    match social_accounts::replace_tokens(kept, sealed, &*app.db).await {
+    match provider_tokens::replace(kept, sealed, &*app.db).await {
         Ok(is_replaced) => Ok(is_replaced),
-        Err(_) => social_accounts::replace_tokens(kept, sealed, &*app.db).await,
+        Err(_) => provider_tokens::replace(kept, sealed, &*app.db).await,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod expired;
 pub mod families;
 pub mod grants;
 pub mod mail_links;
+pub mod provider_tokens;
 pub mod purges;
 pub mod sessions;
 pub mod social_accounts;

@@ -192,29 +192,18 @@ impl SocialLogin {
 
     /// Only if the name is free, and so is an address that is verified: else two logins at the same time made two users.
     fn insert_user(&self, link: &Link, application: Option<&Application>, now: Timestamp) -> Statement {
-        let profile = &self.user.profile;
         let statement = Statement::new(
             "INSERT INTO users (id, username, username_key, email, email_key, email_verified, first_name, last_name,
              is_active, is_superuser, token_epoch, created_at)
-             SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, 0, 0, ?11
+             SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13
              WHERE NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?5)
              AND (?8 = 0 OR NOT EXISTS (SELECT 1 FROM users WHERE email_key = ?7 AND email_key <> ''))
-             AND NOT EXISTS (SELECT 1 FROM social_accounts WHERE provider = ?12 AND uid = ?13)
+             AND NOT EXISTS (SELECT 1 FROM social_accounts WHERE provider = ?14 AND uid = ?15)
              AND (?1 IS NULL OR EXISTS (
                SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2 AND is_active = 1))",
         );
-        bind_application(statement, application)
-            .bind(&self.user.id)
-            .bind(&profile.username)
-            .bind(username::key(&profile.username))
-            .bind(&profile.email)
-            .bind(username::key(&profile.email))
-            .bind(profile.email_verified)
-            .bind(&profile.first_name)
-            .bind(&profile.last_name)
-            .bind(now)
-            .bind(&link.provider)
-            .bind(&link.uid)
+        let statement = bind_application(statement, application).bind(&self.user.id);
+        users::bind_profile(statement, &self.user.profile).bind(now).bind(&link.provider).bind(&link.uid)
     }
 
     /// For the user who was inserted just before, if they were.
@@ -356,111 +345,8 @@ pub async fn disconnect(
     })
 }
 
-/// Tokens as they are kept.
-#[derive(Debug)]
-pub struct Kept {
-    pub account: SocialAccountId,
-    pub sealed: String,
-}
-
-/// The tokens that are kept of a user's account at a provider; of several accounts, of the one used last.
-pub async fn find_tokens(
-    username: &str,
-    provider: &str,
-    db: &dyn Database,
-) -> Result<Option<Kept>, StoreError> {
-    let statement = Statement::new(
-        "SELECT s.id, s.tokens FROM users u JOIN social_accounts s ON s.user_id = u.id AND s.provider = ?2
-         WHERE u.username = ?1 AND s.tokens IS NOT NULL ORDER BY s.last_used_at DESC, s.id LIMIT 1",
-    )
-    .bind(username)
-    .bind(provider);
-    db.run(statement).await?.first().map(read_kept).transpose()
-}
-
-/// Takes the lease of refreshing these very tokens. True for one caller until then, however many isolates try.
-pub async fn take_lease(
-    kept: &Kept,
-    until: Timestamp,
-    now: Timestamp,
-    db: &dyn Database,
-) -> Result<bool, StoreError> {
-    let statement = Statement::new(
-        "UPDATE social_accounts SET lease_until = ?3
-         WHERE id = ?1 AND tokens = ?2 AND (lease_until IS NULL OR lease_until <= ?4)",
-    )
-    .bind(&kept.account)
-    .bind(&kept.sealed)
-    .bind(until)
-    .bind(now);
-    Ok(db.run(statement).await?.changed == 1)
-}
-
-/// Gives a lease back. False if it has ended, or other tokens are there by now.
-pub async fn free_lease(kept: &Kept, until: Timestamp, db: &dyn Database) -> Result<bool, StoreError> {
-    let statement = Statement::new(
-        "UPDATE social_accounts SET lease_until = NULL WHERE id = ?1 AND tokens = ?2 AND lease_until = ?3",
-    )
-    .bind(&kept.account)
-    .bind(&kept.sealed)
-    .bind(until);
-    Ok(db.run(statement).await?.changed == 1)
-}
-
-/// Puts other tokens in the place of these very ones, and ends the lease. False if others are there by now.
-pub async fn replace_tokens(kept: &Kept, sealed: &str, db: &dyn Database) -> Result<bool, StoreError> {
-    let statement = Statement::new(
-        "UPDATE social_accounts SET tokens = ?3, lease_until = NULL WHERE id = ?1 AND tokens = ?2",
-    )
-    .bind(&kept.account)
-    .bind(&kept.sealed)
-    .bind(sealed);
-    Ok(db.run(statement).await?.changed == 1)
-}
-
-/// Tokens as they are kept by now for an account.
-pub async fn read_tokens(account: &SocialAccountId, db: &dyn Database) -> Result<Option<Kept>, StoreError> {
-    let statement =
-        Statement::new("SELECT id, tokens FROM social_accounts WHERE id = ?1 AND tokens IS NOT NULL")
-            .bind(account);
-    db.run(statement).await?.first().map(read_kept).transpose()
-}
-
-/// The next accounts in the order of their ids, and what tokens are kept of them.
-pub async fn list_tokens(
-    after: Option<SocialAccountId>,
-    limit: i64,
-    db: &dyn Database,
-) -> Result<Vec<(SocialAccountId, Option<String>)>, StoreError> {
-    let statement =
-        Statement::new("SELECT id, tokens FROM social_accounts WHERE id > ?1 ORDER BY id LIMIT ?2")
-            .bind(after.map(|account| account.to_string()).unwrap_or_default())
-            .bind(limit);
-    db.run(statement).await?.rows.iter().map(read_account_tokens).collect()
-}
-
-/// Puts the same tokens, sealed anew, in the place of these very ones; who is refreshing them keeps the lease. Returns of how
-/// many.
-pub async fn reseal(anew: &[(Kept, String)], db: &dyn Database) -> Result<u64, StoreError> {
-    if anew.is_empty() {
-        return Ok(0);
-    }
-    let statement = |(kept, sealed): &(Kept, String)| {
-        Statement::new("UPDATE social_accounts SET tokens = ?3 WHERE id = ?1 AND tokens = ?2")
-            .bind(&kept.account)
-            .bind(&kept.sealed)
-            .bind(sealed)
-    };
-    let outcomes = db.batch(anew.iter().map(statement).collect()).await?;
-    Ok(outcomes.iter().map(|outcome| outcome.changed).sum())
-}
-
-fn read_account_tokens(row: &Row) -> Result<(SocialAccountId, Option<String>), StoreError> {
+pub(super) fn read_account_tokens(row: &Row) -> Result<(SocialAccountId, Option<String>), StoreError> {
     Ok((row.parsed("id", SocialAccountId::parse)?, row.optional_text("tokens")?.map(str::to_owned)))
-}
-
-fn read_kept(row: &Row) -> Result<Kept, StoreError> {
-    Ok(Kept { account: row.parsed("id", SocialAccountId::parse)?, sealed: row.text("tokens")?.to_owned() })
 }
 
 fn read(row: &Row) -> Result<SocialAccount, StoreError> {

@@ -94,7 +94,7 @@ pub async fn insert(user: &User, event: &AuditEvent, db: &dyn Database) -> Resul
     Ok(outcome(&outcomes, 0)?.changed > 0)
 }
 
-fn bind_profile(statement: Statement, profile: &Profile) -> Statement {
+pub(super) fn bind_profile(statement: Statement, profile: &Profile) -> Statement {
     statement
         .bind(&profile.username)
         .bind(username::key(&profile.username))
