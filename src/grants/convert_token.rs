@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use super::client::AuthenticatedClient;
-use super::{GrantError, granted_scope, guessing};
+use super::{GrantError, granted_scope, identity};
 use crate::app::App;
 use crate::model::address::Address;
 use crate::model::audit::{Action, Actor, By};
@@ -13,7 +13,7 @@ use crate::model::user::User;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
 use crate::social::SocialError;
-use crate::social::proof::{self, Presented};
+use crate::social::proof::Presented;
 use crate::social::provider::Provider;
 use crate::social::user::{self, Match, Matched};
 use crate::store::database::StoreError;
@@ -59,15 +59,12 @@ pub async fn issue(
     let application = client.application();
     application.check_grant_type(asked.grant_type)?;
     let scope = granted_scope(params, application, app)?;
-    guessing::check_address(address, app)?;
-    let identity = match identify(asked, app).await {
-        Ok(identity) => identity,
-        Err(error) => {
-            if matches!(error, SocialError::Refused(_)) {
-                guessing::count(None, address, app).await?;
-            }
-            return Ok(Err(error));
-        }
+    let identity = match asked.identity.get() {
+        Some(identity) => identity,
+        None => match identity::verify(&asked.presented, asked.provider, address, app).await? {
+            Ok(identity) => asked.identity.get_or_init(|| identity),
+            Err(error) => return Ok(Err(error)),
+        },
     };
     for _ in 0..TRIES {
         let matched = match user::find(identity, Some(application), address, app).await {
@@ -102,14 +99,4 @@ pub async fn issue(
         }
     }
     Err(StoreError("a login was overtaken by others again and again".to_owned()).into())
-}
-
-async fn identify<'a>(asked: &'a Asked<'_>, app: &App) -> Result<&'a Identity, SocialError> {
-    match asked.identity.get() {
-        Some(identity) => Ok(identity),
-        None => {
-            let identity = proof::verify(&asked.presented, asked.provider, app).await?;
-            Ok(asked.identity.get_or_init(|| identity))
-        }
-    }
 }

@@ -7,6 +7,7 @@ pub mod client_credentials;
 pub mod convert_token;
 pub mod disconnect;
 pub mod guessing;
+pub mod identity;
 pub mod implicit;
 pub mod login;
 pub mod mail_links;

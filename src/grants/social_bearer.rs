@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::{client, guessing};
+use super::{client, guessing, identity};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::memory::SocialVerdict;
@@ -109,7 +109,7 @@ async fn ask(
         let (application, scope) = default_application(app).await?;
         let identity = match &mut identity {
             Some(identity) => identity,
-            none => none.insert(identify(&presented, provider, address, app).await?),
+            none => none.insert(identity::verify(&presented, provider, address, app).await??),
         };
         if let Some(user) = find_or_make(identity, &application, address, app).await? {
             let proven_until = proof::expires_at(&presented, identity);
@@ -159,19 +159,6 @@ async fn default_application(app: &App) -> Result<(Rc<Application>, Scope), Fail
     let (application, _) = client::find(client_id, app).await?.ok_or_else(unknown)?;
     let scope = usable(&application).map_err(refused)?;
     Ok((application, scope))
-}
-
-async fn identify(
-    presented: &Presented<'_>,
-    provider: &Provider,
-    address: Option<Address>,
-    app: &App,
-) -> Result<Identity, Failure> {
-    let verified = proof::verify(presented, provider, app).await;
-    if let Err(SocialError::Refused(_)) = verified {
-        guessing::count(None, address, app).await?;
-    }
-    Ok(verified?)
 }
 
 /// Whom the provider means; none if the application, or who they are, has changed in between. Nothing is written for who is
