@@ -136,13 +136,13 @@ impl Visitor {
     }
 }
 
-/// Other hosts of our domain may put cookies with any bytes beside ours, which has to be found all the same. Of what stands
-/// around it, only what browsers leave out is left out: else a name that is not ours could become ours (RFC 6265 §5.2).
+/// A cookie that we have put.
 pub fn find_own_cookie(name: &str, call: &Call<'_>) -> Option<String> {
     find_cookie(&cookie_name(name, call), call)
 }
 
-/// By its whole name.
+/// Other hosts of our domain may put cookies with any bytes beside ours, which has to be found all the same. Of what stands
+/// around it, only what browsers leave out is left out: else a name that is not ours could become ours (RFC 6265 §5.2).
 pub fn find_cookie(name: &str, call: &Call<'_>) -> Option<String> {
     let headers = call.request.headers().get_all(COOKIE).iter();
     let mut pairs = headers.flat_map(|header| header.as_bytes().split(|&byte| byte == b';'));

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::login::{Way, cookie, provider, refused};
 use crate::call::{Call, Response};
 use crate::crypto::secret::{Secret, same_bytes};
-use crate::grants::guessing;
+use crate::grants::identity;
 use crate::model::audit::{Action, Actor};
 use crate::model::id::{SessionId, SocialAccountId};
 use crate::model::social::Identity;
@@ -23,7 +23,7 @@ use crate::protocol::params::Params;
 use crate::social::SocialError;
 use crate::social::authorization_request::Pending;
 use crate::social::code::Code;
-use crate::social::proof::{self, Presented};
+use crate::social::proof::Presented;
 use crate::social::provider::Provider;
 use crate::social::user::{self, Matched};
 use crate::store::database::StoreError;
@@ -60,43 +60,8 @@ async fn complete(params: &Params, call: &Call<'_>) -> Result<Response, Instead>
     let sealed = find_own_cookie(&cookie(provider), call).unwrap_or_default();
     let state = params.optional("state").unwrap_or_default();
     let pending = Pending::open(&sealed, state, provider, app).ok_or_else(|| begin_again(call))?;
-    let next = Next::read(Some(&pending.next));
-    let way = if pending.link.is_some() { Way::Account } else { Way::LogIn(&next) };
-    // RFC 9207 §2.4: an answer of another issuer was meant for somebody else.
-    let is_other = |issuer: &str| !provider.issuers.iter().any(|known| known == issuer);
-    let code = match (params.optional("code"), params.optional("iss")) {
-        (_, Some(issuer)) if !provider.issuers.is_empty() && is_other(issuer) => {
-            Err(SocialError::refused("iss of the answer is not the provider's"))
-        }
-        (Some(code), _) => Ok(code),
-        (None, _) => {
-            let error = params.optional("error").filter(|error| is_code(error)).unwrap_or("no code");
-            Err(SocialError::refused(format!("the provider's answer: {error}")))
-        }
-    };
-    let response = match code {
-        Ok(code) => {
-            let presented = Presented::Code(Code {
-                code,
-                redirect_uri: Some(&pending.redirect_uri),
-                code_verifier: Some(&pending.code_verifier).filter(|_| provider.pkce).map(String::as_str),
-                nonce: Some(&pending.nonce),
-            });
-            match identify(&presented, provider, call).await {
-                Ok(Ok(identity)) => {
-                    let identity = with_posted_name(identity, params);
-                    match pending.link {
-                        Some(session) => link_account(identity, session, provider, call).await,
-                        None => log_in(&identity, provider, &next, call).await,
-                    }
-                }
-                Ok(Err(error)) => Ok(refused(&error, provider, &way, call)),
-                Err(instead) => Err(instead),
-            }
-        }
-        Err(error) => Ok(refused(&error, provider, &way, call)),
-    };
-    let mut response = response.unwrap_or_else(|instead| *instead.0);
+    let answered = go_on(&pending, params, provider, call).await;
+    let mut response = answered.unwrap_or_else(|instead| *instead.0);
     // Who is asked to try again in a moment can: the provider may not have seen the code yet.
     if ![StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&response.status()) {
         put_cookie(&mut response, &cookie(provider), "", 0, call);
@@ -104,19 +69,45 @@ async fn complete(params: &Params, call: &Call<'_>) -> Result<Response, Instead>
     Ok(response)
 }
 
-/// Who it is, by what the browser brings. What the provider does not confirm counts among the failures of the address: nobody
-/// makes us ask without end.
-async fn identify(
-    presented: &Presented<'_>,
+async fn go_on(
+    pending: &Pending,
+    params: &Params,
     provider: &Provider,
     call: &Call<'_>,
-) -> Result<Result<Identity, SocialError>, Instead> {
-    guessing::check_address(call.address(), call.app)?;
-    let identity = proof::verify(presented, provider, call.app).await;
-    if matches!(identity, Err(SocialError::Refused(_))) {
-        guessing::count(None, call.address(), call.app).await?;
+) -> Result<Response, Instead> {
+    let next = Next::read(Some(&pending.next));
+    let way = if pending.link.is_some() { Way::Account } else { Way::LogIn(&next) };
+    let code = match read_code(params, provider) {
+        Ok(code) => code,
+        Err(error) => return Ok(refused(&error, provider, &way, call)),
+    };
+    let presented = Presented::Code(Code {
+        code,
+        redirect_uri: Some(&pending.redirect_uri),
+        code_verifier: Some(&pending.code_verifier).filter(|_| provider.pkce).map(String::as_str),
+        nonce: Some(&pending.nonce),
+    });
+    let identity = match identity::verify(&presented, provider, call.address(), call.app).await? {
+        Ok(identity) => with_posted_name(identity, params),
+        Err(error) => return Ok(refused(&error, provider, &way, call)),
+    };
+    match pending.link {
+        Some(session) => link_account(identity, session, provider, call).await,
+        None => log_in(&identity, provider, &next, call).await,
     }
-    Ok(identity)
+}
+
+/// The code, if the provider has sent one.
+fn read_code<'a>(params: &'a Params, provider: &Provider) -> Result<&'a str, SocialError> {
+    // RFC 9207 §2.4: an answer of another issuer was meant for somebody else.
+    let is_other = |issuer: &str| !provider.issuers.iter().any(|known| known == issuer);
+    if !provider.issuers.is_empty() && params.optional("iss").is_some_and(is_other) {
+        return Err(SocialError::refused("iss of the answer is not the provider's"));
+    }
+    params.optional("code").ok_or_else(|| {
+        let error = params.optional("error").filter(|error| is_code(error)).unwrap_or("no code");
+        SocialError::refused(format!("the provider's answer: {error}"))
+    })
 }
 
 /// Logs a person in whom the provider knows, and makes a user of them if they are new.
@@ -187,7 +178,7 @@ async fn one_tap(token: &str, params: &Params, call: &Call<'_>) -> Result<Respon
     let (query, _) = Params::parse_leniently(call.request.uri().query().unwrap_or("").as_bytes());
     let next = Next::read(query.optional("next"));
     let presented = Presented::IdToken { token: Secret::new(token), nonce: None };
-    match identify(&presented, provider, call).await? {
+    match identity::verify(&presented, provider, call.address(), call.app).await? {
         Ok(identity) => log_in(&identity, provider, &next, call).await,
         Err(error) => Ok(refused(&error, provider, &Way::LogIn(&next), call)),
     }
