@@ -123,3 +123,21 @@ fn what_pages_say_stands_in_one_place() {
         assert!(said.is_empty(), "{file} says something itself: {said:?}");
     }
 }
+
+#[test]
+fn requests_leave_by_two_doors() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cloudflare");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut doors: Vec<String> = files
+        .filter(|path| fs::read_to_string(path).unwrap().contains(" fetch("))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "js"))
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    doors.sort();
+    assert_eq!(doors, ["mail.js", "outbound.js"]);
+    let knows_fetch =
+        |source: &str| ["worker::Fetch", "Fetcher", "fetch_with"].iter().any(|word| source.contains(word));
+    for (_, file, source) in sources() {
+        assert!(!knows_fetch(&source), "{file} sends requests itself");
+    }
+}

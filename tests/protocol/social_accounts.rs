@@ -81,6 +81,12 @@ fn post_own(browser: &Browser<'_>, path: &str) -> TestResponse {
     browser.post(path, &[("csrf_token", token)])
 }
 
+/// What the first form of a page bears.
+fn csrf_token(page: &str) -> String {
+    let value = page.split("name=\"csrf_token\" value=\"").nth(1).expect("a form of ours");
+    value.split('"').next().unwrap_or_default().to_owned()
+}
+
 #[test]
 fn a_link_needs_a_form_of_ours_and_who_sent_it() {
     let server = server();
@@ -92,27 +98,11 @@ fn a_link_needs_a_form_of_ours_and_who_sent_it() {
     }
     let page = browser(&server).get("/accounts/login/");
     let stranger = browser(&server);
-    let token = page
-        .text()
-        .split("name=\"csrf_token\" value=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned();
+    let token = csrf_token(&page.text());
     alice.post("/login/corp/", &[("csrf_token", &token)]).assert_status(403);
     // Who is not logged in is led to the login.
     let page = stranger.get("/accounts/login/");
-    let token = page
-        .text()
-        .split("name=\"csrf_token\" value=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned();
+    let token = csrf_token(&page.text());
     let response = stranger.post("/login/corp/", &[("csrf_token", &token)]);
     assert_sent_to(&response, "/accounts/login/?next=%2Faccount%2F");
 }
