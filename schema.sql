@@ -70,7 +70,8 @@ CREATE INDEX IF NOT EXISTS live_grants_by_application ON grants (application_id)
 CREATE INDEX IF NOT EXISTS ended_grants ON grants (ended_at) WHERE ended_at IS NOT NULL;
 
 -- A login and all tokens that come of it, by their digests: the present pair and the one before. `expires_at` is when
--- the last of them expires (none: never), and the row may go.
+-- the last of them expires (none: never), and the row may go. `oauth1_secret`: the access token is one of OAuth 1.0a, and this
+-- is its secret, sealed for this row.
 CREATE TABLE IF NOT EXISTS families (
   id                         TEXT PRIMARY KEY,
   application_id             TEXT NOT NULL,
@@ -94,10 +95,12 @@ CREATE TABLE IF NOT EXISTS families (
   previous_access_expires_at INTEGER,
   created_at                 INTEGER NOT NULL,
   expires_at                 INTEGER,
-  ended_at                   INTEGER
+  ended_at                   INTEGER,
+  oauth1_secret              TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS families_by_expiry ON families (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS families_by_grant ON families (grant_id) WHERE grant_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS families_of_oauth1 ON families (id) WHERE oauth1_secret IS NOT NULL;
 
 -- How often something was tried of late: secrets, until the try turns out to be right, and sign-ups. `subject` is a keyed
 -- digest of what is counted: an account, an application, an address.
@@ -188,3 +191,27 @@ CREATE TABLE IF NOT EXISTS social_accounts (
   UNIQUE (provider, uid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS social_accounts_by_user ON social_accounts (user_id, provider);
+
+-- Request tokens of OAuth 1.0a (RFC 5849 §2.1), by their digests, until they are exchanged. `secret` is sealed for this row;
+-- without a `callback` a page shows the verifier. `user_id`, `user_epoch`, `grant_id` and the verifier's digest are there once
+-- somebody has approved.
+CREATE TABLE IF NOT EXISTS oauth1_tokens (
+  digest          TEXT PRIMARY KEY,
+  secret          TEXT NOT NULL,
+  application_id  TEXT NOT NULL,
+  callback        TEXT,
+  scope           TEXT NOT NULL,
+  user_id         TEXT,
+  user_epoch      INTEGER,
+  grant_id        TEXT,
+  verifier_digest TEXT,
+  expires_at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS oauth1_tokens_by_expiry ON oauth1_tokens (expires_at);
+
+-- Signed requests that have been seen (RFC 5849 §3.3). `digest` is that of application, token, timestamp and nonce.
+CREATE TABLE IF NOT EXISTS oauth1_nonces (
+  digest     TEXT PRIMARY KEY,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS oauth1_nonces_by_expiry ON oauth1_nonces (expires_at);

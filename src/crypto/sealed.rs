@@ -20,6 +20,10 @@ pub enum Purpose {
     ProviderToken,
     /// What a browser carries while somebody logs in at an identity provider.
     SocialLogin,
+    /// The secret of an application that signs its requests (RFC 5849 §3.4.2), in the database.
+    ClientSecret,
+    /// The secret of a token of OAuth 1.0a, in the database.
+    Oauth1Token,
 }
 
 /// What was sealed, in clear.
@@ -31,6 +35,8 @@ impl Purpose {
         match self {
             Self::ProviderToken => b"postern provider token",
             Self::SocialLogin => b"postern social login",
+            Self::ClientSecret => b"postern client secret",
+            Self::Oauth1Token => b"postern oauth1 token",
         }
     }
 }

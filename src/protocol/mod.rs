@@ -7,6 +7,7 @@ pub mod grant_type;
 pub mod json;
 pub mod jwk;
 pub mod jwt;
+pub mod oauth1;
 pub mod params;
 pub mod pkce;
 pub mod uri;
