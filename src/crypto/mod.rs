@@ -7,8 +7,10 @@ pub mod sealed;
 pub mod secret;
 pub mod signature;
 
+use hmac::digest::Output;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
 
 pub(crate) type HmacSha256 = Hmac<Sha256>;
 
@@ -17,14 +19,28 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// The HMAC-SHA-1 of `message`: for signed requests (RFC 5849 §3.4.2) and nothing else. Collisions of SHA-1 do not break it.
+pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    hmac::<Hmac<Sha1>>(key, message).into()
+}
+
 /// The HMAC-SHA-256 of `message`.
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    hmac::<HmacSha256>(key, message).into()
+}
+
+/// The HMAC-SHA-512 of `message`.
+pub fn hmac_sha512(key: &[u8], message: &[u8]) -> [u8; 64] {
+    hmac::<Hmac<Sha512>>(key, message).into()
+}
+
+fn hmac<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> Output<M> {
     // HMAC takes keys of every length.
-    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
-        return [0; 32];
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
+        return Output::<M>::default();
     };
     mac.update(message);
-    mac.finalize().into_bytes().into()
+    mac.finalize().into_bytes()
 }
 
 /// Fills buffers with bytes that nobody can guess: `crypto.getRandomValues` on Workers, a seeded stream in tests.
