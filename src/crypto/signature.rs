@@ -18,6 +18,8 @@ pub enum SignatureAlgorithm {
     Es384,
     /// RFC 8037 §3.1, with Ed25519 alone.
     EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-1: for requests that are signed so (RFC 5849 §3.4.3), and verified only. It is no `alg`.
+    RsaSha1,
 }
 
 /// A key that verifies. Made by the functions below, it is of a size that is safe, and that everybody can compute with.
@@ -42,6 +44,7 @@ pub enum PublicKey {
 }
 
 impl SignatureAlgorithm {
+    /// Reads an `alg`. SHA-1 is none: no token can choose it.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "RS256" => Self::Rs256,
@@ -68,6 +71,7 @@ impl SignatureAlgorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            Self::RsaSha1 => "RSA-SHA1",
         }
     }
 }
@@ -101,9 +105,11 @@ impl PublicKey {
 
     /// True if signatures of this algorithm are made by keys of this type: no key is ever used for another.
     pub fn fits(&self, algorithm: SignatureAlgorithm) -> bool {
-        use SignatureAlgorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use SignatureAlgorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512, RsaSha1};
         match self {
-            Self::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
+            Self::Rsa { .. } => {
+                matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 | RsaSha1)
+            }
             Self::P256 { .. } => algorithm == Es256,
             Self::P384 { .. } => algorithm == Es384,
             Self::Ed25519 { .. } => algorithm == EdDsa,
