@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::error::OAuthError;
 
 /// No request of any standard comes near this many.
-const MOST_PARAMETERS: usize = 100;
+pub const MOST_PARAMETERS: usize = 100;
 
 /// The parameters of one body or query. Empty values count as absent (RFC 6749 §3.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +34,11 @@ impl Params {
     /// Any form that two readers could understand differently.
     pub fn parse(form: &[u8]) -> Result<Self, MalformedForm> {
         let mut params: Vec<(String, String)> = Vec::new();
-        for pair in form.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+        for (name, value) in split(form) {
             if params.len() == MOST_PARAMETERS {
                 return Err(MalformedForm::TooMany);
             }
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let name = decode(halves.next().unwrap_or_default())?;
-            let value = decode(halves.next().unwrap_or_default())?;
+            let (name, value) = (decode(name)?, decode(value)?);
             if params.iter().any(|(known, _)| *known == name) {
                 return Err(MalformedForm::Repeated(Some(name).filter(|name| is_plain(name))));
             }
@@ -75,12 +73,11 @@ impl Params {
             Err(error) => error,
         };
         let mut good: Vec<(String, Option<String>)> = Vec::new();
-        for pair in form.split(|&byte| byte == b'&').take(MOST_PARAMETERS) {
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let Ok(name) = decode(halves.next().unwrap_or_default()) else {
+        for (name, value) in split(form).take(MOST_PARAMETERS) {
+            let Ok(name) = decode(name) else {
                 continue;
             };
-            let value = decode(halves.next().unwrap_or_default()).ok();
+            let value = decode(value).ok();
             match good.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, known)) => *known = None,
                 None => good.push((name, value)),
@@ -167,6 +164,14 @@ fn encode_component(text: &str, encoded: &mut String) {
             }
         }
     }
+}
+
+/// The names and values of a form, in its order and encoded.
+pub fn split(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    form.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let mut halves = pair.splitn(2, |&byte| byte == b'=');
+        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+    })
 }
 
 /// Decodes one name or value of a form: `+` is a space, `%XX` a byte, and the whole is UTF-8.

@@ -1,5 +1,7 @@
 //! How a request is signed (RFC 5849 §3.4), by its name on the wire.
 
+use crate::crypto::signature::SignatureAlgorithm;
+
 /// A signature method. The names with SHA-256 and SHA-512 are those of the client libraries: RFC 5849 has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureMethod {
@@ -34,8 +36,17 @@ impl SignatureMethod {
         }
     }
 
+    /// What the application's key has to verify (RFC 5849 §3.4.3); none where the secrets decide.
+    pub fn algorithm(self) -> Option<SignatureAlgorithm> {
+        match self {
+            Self::RsaSha1 => Some(SignatureAlgorithm::RsaSha1),
+            Self::RsaSha256 => Some(SignatureAlgorithm::Rs256),
+            Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha512 | Self::Plaintext => None,
+        }
+    }
+
     /// True if the application's key decides (RFC 5849 §3.4.3), not the secrets.
     pub fn is_rsa(self) -> bool {
-        matches!(self, Self::RsaSha1 | Self::RsaSha256)
+        self.algorithm().is_some()
     }
 }
