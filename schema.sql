@@ -22,12 +22,13 @@ CREATE TABLE IF NOT EXISTS users (
 CREATE INDEX IF NOT EXISTS users_by_username_key ON users (username_key, id);
 CREATE INDEX IF NOT EXISTS users_by_email_key ON users (email_key) WHERE email_key <> '';
 
--- A registered client. Lists are separated by spaces. `secret_hash` is `sha256$…` for generated secrets, a PHC string
--- for chosen ones. `revision` is another after each change, `token_epoch` + 1 ends all its tokens.
+-- A registered client. Lists are separated by spaces. `secret` is `sha256$…` for generated secrets, a PHC string for chosen
+-- ones; where OAuth 1.0a needs it in clear, `sealed$…` and `sealed-chosen$…`, sealed for this row. `jwks` is JSON. `revision`
+-- is another after each change, `token_epoch` + 1 ends all its tokens.
 CREATE TABLE IF NOT EXISTS applications (
   id                         TEXT PRIMARY KEY,
   client_id                  TEXT NOT NULL UNIQUE,
-  secret_hash                TEXT,
+  secret                     TEXT,
   client_name                TEXT NOT NULL,
   client_type                TEXT NOT NULL,
   grant_types                TEXT NOT NULL,
@@ -35,6 +36,8 @@ CREATE TABLE IF NOT EXISTS applications (
   post_logout_redirect_uris  TEXT NOT NULL,
   scope                      TEXT NOT NULL,
   token_endpoint_auth_method TEXT NOT NULL,
+  oauth1_signature_methods   TEXT NOT NULL,
+  jwks                       TEXT,
   skip_authorization         INTEGER NOT NULL,
   xauth_allowed              INTEGER NOT NULL,
   allow_plain_pkce           INTEGER NOT NULL,

@@ -6,8 +6,9 @@ VALUES ('floor-user------', 'floor', 'floor',
   '', '', 0, '', '', 1, 0, 0, 1700000000);
 
 INSERT INTO applications (id, client_id, client_name, client_type, grant_types, redirect_uris, post_logout_redirect_uris,
-  scope, token_endpoint_auth_method, skip_authorization, xauth_allowed, allow_plain_pkce, is_active, token_epoch, revision, created_at)
-VALUES ('floorapplication', 'floor', '', 'public', 'password refresh_token', '', '', '', 'none', 0, 0, 0, 1, 0,
+  scope, token_endpoint_auth_method, oauth1_signature_methods, skip_authorization, xauth_allowed, allow_plain_pkce, is_active,
+  token_epoch, revision, created_at)
+VALUES ('floorapplication', 'floor', '', 'public', 'password refresh_token', '', '', '', 'none', 'HMAC-SHA1', 0, 0, 0, 1, 0,
   'floor-revision--', 1700000000);
 
 INSERT INTO grants (id, user_id, application_id, scope, created_at)

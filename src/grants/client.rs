@@ -7,8 +7,9 @@ use crate::app::App;
 use crate::crypto::password_hash::PasswordMatch;
 use crate::crypto::secret::{Secret, same_bytes};
 use crate::model::address::Address;
-use crate::model::application::{Application, SecretHash};
+use crate::model::application::Application;
 use crate::model::id::ApplicationId;
+use crate::model::stored_secret::StoredSecret;
 use crate::protocol::error::OAuthError;
 use crate::store::applications;
 use crate::store::database::StoreError;
@@ -45,16 +46,19 @@ impl AuthenticatedClient {
         attempt: &mut SecretAttempt,
         app: &App,
     ) -> Result<Self, OAuthError> {
-        let is_proof = match (&application.secret_hash, presented) {
+        let is_proof = match (&application.secret, presented) {
             (None, None) => true,
-            (Some(SecretHash::Slow(phc)), Some(secret)) => {
-                is_chosen(secret, phc, &application, attempt, app).await?
+            (Some(stored), Some(secret)) if stored.is_chosen() => {
+                is_chosen(secret, stored, &application, attempt, app).await?
             }
-            (Some(hash), Some(secret)) => hash.is_of_generated(secret),
+            (Some(stored), Some(secret)) => is_right(secret, stored, &application, app),
             _ => false,
         };
         if !is_proof {
-            return Err(unproven("the secret is missing, wrong, or one too many"));
+            return Err(unproven(match application.has_lost_secret(&app.settings.keys) {
+                true => "no key of MASTER_KEY opens the secret: rotate it",
+                false => "the secret is missing, wrong, or one too many",
+            }));
         }
         if !application.registration.is_active {
             return Err(unproven("the application is disabled"));
@@ -105,17 +109,30 @@ impl SecretAttempt {
     }
 }
 
-/// A chosen secret is hashed slowly once in an isolate; then a keyed digest of it is remembered. A generated one cannot
-/// be guessed: nothing is counted before it is looked at, and nobody can lock its application out. The digest tells a
-/// wrong secret uncounted, so that one is counted wherever it comes from.
+/// Looks at a secret. One that is sealed is compared in constant time.
+fn is_right(secret: &Secret, stored: &StoredSecret, application: &Application, app: &App) -> bool {
+    match stored {
+        StoredSecret::Slow(phc) => {
+            app.settings.password_hasher.verify(secret.expose(), Some(phc)) != PasswordMatch::No
+        }
+        StoredSecret::Sha256(_) => stored.is_hash_of(secret),
+        StoredSecret::Sealed(_) | StoredSecret::SealedChosen(_) => {
+            application.consumer_secret(&app.settings.keys).is_some_and(|ours| ours == *secret)
+        }
+    }
+}
+
+/// A chosen secret is looked at once in an isolate, where it is hashed slowly; then a keyed digest of it is remembered. A
+/// generated one cannot be guessed: nothing is counted before it is looked at, and nobody can lock its application out. The
+/// digest tells a wrong secret uncounted, so that one is counted wherever it comes from.
 async fn is_chosen(
     secret: &Secret,
-    phc: &str,
+    stored: &StoredSecret,
     application: &Application,
     attempt: &mut SecretAttempt,
     app: &App,
 ) -> Result<bool, OAuthError> {
-    let digest = app.settings.keys.first().memory_digest(phc, secret.expose());
+    let digest = app.settings.keys.first().memory_digest(&stored.to_stored(), secret.expose());
     let proven = app.memory.borrow().proven_secret(&application.id);
     let is_known = proven.is_some_and(|proven| same_bytes(&proven, &digest));
     if guessing::is_locked_here(application.id, app) {
@@ -126,7 +143,7 @@ async fn is_chosen(
         guessing::doubt(application.id, app);
     }
     let counting = attempt.count(Some(application.id), app).await?;
-    let is_right = app.settings.password_hasher.verify(secret.expose(), Some(phc)) != PasswordMatch::No;
+    let is_right = is_right(secret, stored, application, app);
     if counting.is_refused(is_right, app).await? {
         return Ok(false);
     }

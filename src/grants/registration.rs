@@ -5,12 +5,15 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::crypto::encoding::base64url;
 use crate::crypto::random_bytes;
+use crate::crypto::sealed::Purpose;
 use crate::crypto::secret::Secret;
-use crate::model::application::{Application, ClientType, Registration, SecretHash};
+use crate::model::application::{Application, ClientType, Registration};
 use crate::model::audit::{Action, AuditEvent, By};
 use crate::model::fields::{FieldErrors, Fields};
 use crate::model::id::ApplicationId;
+use crate::model::stored_secret::StoredSecret;
 use crate::protocol::error::OAuthError;
+use crate::protocol::grant_type::GrantType;
 use crate::store::applications::{self, Changed};
 use crate::store::database::StoreError;
 use crate::tokens::revoke;
@@ -39,21 +42,22 @@ pub async fn create(
     by: By,
     app: &App,
 ) -> Result<Option<(Application, Option<Secret>)>, StoreError> {
-    let (client_secret, secret_hash) = match (new.registration.client_type, new.client_secret) {
-        (ClientType::Public, _) => (None, None),
-        (ClientType::Confidential, Some(chosen)) => {
-            let hash = app.settings.password_hasher.hash(&chosen, random_bytes(&*app.random));
-            (Some(Secret::new(chosen)), Some(SecretHash::Slow(hash.map_err(StoreError)?)))
-        }
-        (ClientType::Confidential, None) => {
-            let (secret, hash) = generate_secret(app);
-            (Some(secret), Some(hash))
-        }
+    let id = ApplicationId::random(&*app.random);
+    let client_secret = match new.registration.client_type {
+        ClientType::Public => None,
+        ClientType::Confidential => Some(match new.client_secret {
+            Some(chosen) => ClientSecret { text: Secret::new(chosen), is_chosen: true },
+            None => ClientSecret::generate(app),
+        }),
+    };
+    let secret = match &client_secret {
+        Some(secret) => Some(secret.to_stored(&id, &new.registration, app)?),
+        None => None,
     };
     let application = Application {
-        id: ApplicationId::random(&*app.random),
+        id,
         client_id: new.client_id.unwrap_or_else(|| generate_client_id(app)),
-        secret_hash,
+        secret,
         registration: new.registration,
         token_epoch: 0,
         revision: new_revision(app),
@@ -61,38 +65,74 @@ pub async fn create(
     };
     let event = by.did(Action::ApplicationCreated, application.id);
     let is_stored = applications::insert(&application, new.most, &event, &*app.db).await?;
-    Ok(is_stored.then_some((application, client_secret)))
+    Ok(is_stored.then(|| (application, client_secret.map(|secret| secret.text))))
 }
 
-/// The application as `fields`, a whole registration, want it; and its secret if it gets one by that.
+/// What is to be registered instead, from `fields`, a whole registration.
 ///
 /// # Errors
 /// By field, what is wrong.
-pub fn changed(
+pub fn read_change(
     current: &Application,
     fields: Map<String, Value>,
     app: &App,
-) -> Result<(Application, Option<Secret>), FieldErrors> {
+) -> Result<Registration, FieldErrors> {
     // A scope that the settings have lost since may stay: it is not granted.
     let known = app.settings.scopes.iter().chain(current.registration.scope.iter()).collect();
     let schemes = app.settings.redirect_schemes.and_of(&current.registration.redirect_uris);
-    let registration = Registration::read(Fields::new(fields), &known, &schemes)?;
-    let (client_secret, secret_hash) = match (registration.client_type, &current.secret_hash) {
-        (ClientType::Public, _) => (None, None),
-        (ClientType::Confidential, Some(hash)) => (None, Some(hash.clone())),
-        (ClientType::Confidential, None) => {
-            let (secret, hash) = generate_secret(app);
-            (Some(secret), Some(hash))
+    Registration::read(Fields::new(fields), &known, &schemes)
+}
+
+/// The application with another registration; and its secret if it gets one by that.
+///
+/// # Errors
+/// The secret could not be hashed.
+pub fn changed(
+    current: &Application,
+    registration: Registration,
+    app: &App,
+) -> Result<(Application, Option<Secret>), StoreError> {
+    let (secret, shown) = match registration.client_type {
+        ClientType::Public => (None, None),
+        ClientType::Confidential => {
+            let (secret, shown) = kept_secret(current, &registration, app)?;
+            (Some(secret), shown)
         }
     };
-    let changed = Application { secret_hash, registration, revision: new_revision(app), ..current.clone() };
-    Ok((changed, client_secret))
+    Ok((Application { secret, registration, revision: new_revision(app), ..current.clone() }, shown))
+}
+
+/// Its secret as the registration needs it; and in clear if it is a new one, because there was none, or it can be read no
+/// more: a hash leads to no clear text, nor does what a lost key has sealed.
+fn kept_secret(
+    current: &Application,
+    registration: &Registration,
+    app: &App,
+) -> Result<(StoredSecret, Option<Secret>), StoreError> {
+    let in_clear = current.consumer_secret(&app.settings.keys);
+    match (&current.secret, in_clear) {
+        (Some(secret), _) if secret.sealed().is_some() == is_sealed_for(registration) => {
+            Ok((secret.clone(), None))
+        }
+        (Some(secret), Some(text)) => {
+            let same = ClientSecret { text, is_chosen: secret.is_chosen() };
+            Ok((same.to_stored(&current.id, registration, app)?, None))
+        }
+        _ => {
+            let new = ClientSecret::generate(app);
+            Ok((new.to_stored(&current.id, registration, app)?, Some(new.text)))
+        }
+    }
 }
 
 /// The application with another secret. A public one has none: that is for the caller to see.
-pub fn with_new_secret(current: &Application, app: &App) -> (Application, Secret) {
-    let (secret, hash) = generate_secret(app);
-    (Application { secret_hash: Some(hash), revision: new_revision(app), ..current.clone() }, secret)
+///
+/// # Errors
+/// The secret could not be hashed.
+pub fn with_new_secret(current: &Application, app: &App) -> Result<(Application, Secret), StoreError> {
+    let new = ClientSecret::generate(app);
+    let secret = Some(new.to_stored(&current.id, &current.registration, app)?);
+    Ok((Application { secret, revision: new_revision(app), ..current.clone() }, new.text))
 }
 
 /// Stores a change unless somebody else was faster, and ends the tokens of what is disabled. True if it was stored.
@@ -138,11 +178,46 @@ fn generate_client_id(app: &App) -> String {
     random_bytes::<16>(&*app.random).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// 256 random bits, with a prefix for secret scanners; and what is kept of them.
-fn generate_secret(app: &App) -> (Secret, SecretHash) {
-    let secret = Secret::new(format!("pst_cs_{}", base64url(&random_bytes::<32>(&*app.random))));
-    let hash = SecretHash::of_generated(&secret);
-    (secret, hash)
+/// A client secret in clear.
+struct ClientSecret {
+    text: Secret,
+    is_chosen: bool,
+}
+
+impl ClientSecret {
+    /// 256 random bits, with a prefix for secret scanners.
+    fn generate(app: &App) -> Self {
+        let random = base64url(&random_bytes::<32>(&*app.random));
+        Self { text: Secret::new(format!("pst_cs_{random}")), is_chosen: false }
+    }
+
+    /// What is kept of it: sealed where the protocol needs it in clear, else hashed.
+    fn to_stored(
+        &self,
+        id: &ApplicationId,
+        registration: &Registration,
+        app: &App,
+    ) -> Result<StoredSecret, StoreError> {
+        let text = self.text.expose();
+        if is_sealed_for(registration) {
+            let keys = &app.settings.keys;
+            let sealed = keys.seal(Purpose::ClientSecret, &id.to_string(), text.as_bytes(), &*app.random);
+            return Ok(match self.is_chosen {
+                true => StoredSecret::SealedChosen(sealed),
+                false => StoredSecret::Sealed(sealed),
+            });
+        }
+        if !self.is_chosen {
+            return Ok(StoredSecret::of_generated(&self.text));
+        }
+        let hash = app.settings.password_hasher.hash(text, random_bytes(&*app.random));
+        Ok(StoredSecret::Slow(hash.map_err(StoreError)?))
+    }
+}
+
+/// Signatures of OAuth 1.0a are computed from the secret itself (RFC 5849 §3.4.2).
+fn is_sealed_for(registration: &Registration) -> bool {
+    registration.grant_types.contains(&GrantType::OAuth1)
 }
 
 fn new_revision(app: &App) -> String {

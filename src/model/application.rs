@@ -5,12 +5,16 @@ use serde_json::{Map, Value};
 use super::fields::{FieldErrors, Fields};
 use super::id::ApplicationId;
 use super::scope::{BUILT_IN, Scope};
+use super::stored_secret::StoredSecret;
 use super::time::Timestamp;
-use crate::crypto::encoding::base64url;
-use crate::crypto::secret::{Secret, same_bytes};
-use crate::crypto::sha256;
+use crate::crypto::keys::KeyRing;
+use crate::crypto::sealed::Purpose;
+use crate::crypto::secret::Secret;
+use crate::crypto::signature::PublicKey;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::jwk::JwkSet;
+use crate::protocol::oauth1::SignatureMethod;
 use crate::protocol::uri::{self, RedirectSchemes};
 
 /// A row of `applications`, with its origins.
@@ -19,7 +23,7 @@ pub struct Application {
     pub id: ApplicationId,
     pub client_id: String,
     /// None for public clients.
-    pub secret_hash: Option<SecretHash>,
+    pub secret: Option<StoredSecret>,
     pub registration: Registration,
     /// Tokens of another epoch are refused: adding one ends them all.
     pub token_epoch: i64,
@@ -40,6 +44,10 @@ pub struct Registration {
     /// What it may ask for; empty: all but the built-in scopes.
     pub scope: Scope,
     pub token_endpoint_auth_method: AuthMethod,
+    /// How it may sign requests (RFC 5849 §3.4). Never empty.
+    pub oauth1_signature_methods: Vec<SignatureMethod>,
+    /// Its public keys (RFC 7591 §2): a JWK Set as it was given.
+    pub jwks: Option<Map<String, Value>>,
     pub skip_authorization: bool,
     pub xauth_allowed: bool,
     pub allow_plain_pkce: bool,
@@ -63,45 +71,6 @@ pub enum AuthMethod {
     ClientSecretPost,
 }
 
-/// What is kept of a client secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretHash {
-    /// Of a generated secret of 256 random bits: base64url of its SHA-256.
-    Sha256(String),
-    /// Of a chosen secret: an Argon2id PHC string.
-    Slow(String),
-}
-
-impl SecretHash {
-    pub fn of_generated(secret: &Secret) -> Self {
-        Self::Sha256(base64url(&sha256(secret.expose().as_bytes())))
-    }
-
-    /// True if this is the hash of a generated secret, and of this one.
-    pub fn is_of_generated(&self, secret: &Secret) -> bool {
-        match self {
-            Self::Sha256(hash) => {
-                same_bytes(hash.as_bytes(), base64url(&sha256(secret.expose().as_bytes())).as_bytes())
-            }
-            Self::Slow(_) => false,
-        }
-    }
-
-    pub fn from_stored(text: &str) -> Self {
-        match text.strip_prefix("sha256$") {
-            Some(hash) => Self::Sha256(hash.to_owned()),
-            None => Self::Slow(text.to_owned()),
-        }
-    }
-
-    pub fn to_stored(&self) -> String {
-        match self {
-            Self::Sha256(hash) => format!("sha256${hash}"),
-            Self::Slow(phc) => phc.clone(),
-        }
-    }
-}
-
 impl Application {
     /// Checks that it is registered for `grant_type`.
     ///
@@ -117,6 +86,28 @@ impl Application {
 
     pub fn allows(&self, grant_type: GrantType) -> bool {
         self.registration.grant_types.contains(&grant_type)
+    }
+
+    /// True if it may sign requests in this way (RFC 5849 §3.4).
+    pub fn allows_signature_method(&self, method: SignatureMethod) -> bool {
+        self.registration.oauth1_signature_methods.contains(&method)
+    }
+
+    /// The keys that its RSA signatures may be by (RFC 5849 §3.4.3).
+    pub fn rsa_keys(&self) -> Vec<PublicKey> {
+        self.registration.jwks.as_ref().map(|jwks| JwkSet::read(jwks).rsa_keys()).unwrap_or_default()
+    }
+
+    /// Its secret in clear, if it is kept so that it can be read. None too if its key is gone.
+    pub fn consumer_secret(&self, keys: &KeyRing) -> Option<Secret> {
+        let sealed = self.secret.as_ref()?.sealed()?;
+        keys.open(Purpose::ClientSecret, &self.id.to_string(), sealed)?.into_text()
+    }
+
+    /// True if its secret is sealed, and no key opens it: nobody can present it until it has been rotated.
+    pub fn has_lost_secret(&self, keys: &KeyRing) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.sealed().is_some())
+            && self.consumer_secret(keys).is_none()
     }
 
     pub fn is_public(&self) -> bool {
@@ -182,6 +173,8 @@ impl Registration {
     pub fn read(mut fields: Fields, known: &Scope, schemes: &RedirectSchemes) -> Result<Self, FieldErrors> {
         let client_type = read_client_type(&mut fields);
         let check_redirect_uri = |uri: &str| uri::check_redirect_uri(uri, schemes);
+        let oauth1_signature_methods = read_signature_methods(&mut fields);
+        let jwks = read_jwks(&mut fields, oauth1_signature_methods.iter().any(|method| method.is_rsa()));
         let registration = Self {
             client_name: read_client_name(&mut fields),
             client_type,
@@ -195,17 +188,19 @@ impl Registration {
             allowed_origins: read_uris(&mut fields, "allowed_origins", &uri::check_origin),
             scope: read_scope(&mut fields, known),
             token_endpoint_auth_method: read_auth_method(&mut fields, client_type),
+            oauth1_signature_methods,
+            jwks,
             skip_authorization: fields.flag("skip_authorization").unwrap_or(false),
             xauth_allowed: fields.flag("xauth_allowed").unwrap_or(false),
             allow_plain_pkce: fields.flag("allow_plain_pkce").unwrap_or(false),
             owner: fields.text("owner").filter(|owner| !owner.is_empty()),
             is_active: fields.flag("is_active").unwrap_or(true),
         };
-        if registration.client_type == ClientType::Public
-            && registration.grant_types.contains(&GrantType::ClientCredentials)
-        {
-            // RFC 6749 §4.4: the client credentials grant is for confidential clients only.
-            fields.error("grant_types", "A public application cannot use client_credentials.");
+        for grant_type in registration.grant_types.iter().filter(|grant_type| grant_type.needs_secret()) {
+            if registration.client_type == ClientType::Public {
+                let name = grant_type.as_str();
+                fields.error("grant_types", format!("A public application cannot use {name}."));
+            }
         }
         read_what_is_still_to_come(&mut fields);
         fields.finish()?;
@@ -217,6 +212,8 @@ impl Registration {
         let texts = |texts: &[String]| Value::from(texts.to_vec());
         let grant_types: Vec<Value> =
             self.grant_types.iter().map(|grant_type| grant_type.as_str().into()).collect();
+        let signature_methods: Vec<Value> =
+            self.oauth1_signature_methods.iter().map(|method| method.as_str().into()).collect();
         [
             ("client_name", Value::from(self.client_name.as_str())),
             ("client_type", self.client_type.as_str().into()),
@@ -226,7 +223,8 @@ impl Registration {
             ("allowed_origins", texts(&self.allowed_origins)),
             ("scope", self.scope.to_string().into()),
             ("token_endpoint_auth_method", self.token_endpoint_auth_method.as_str().into()),
-            ("jwks", Value::Null),
+            ("oauth1_signature_methods", signature_methods.into()),
+            ("jwks", self.jwks.clone().into()),
             ("skip_authorization", self.skip_authorization.into()),
             ("token_format", TOKEN_FORMAT.into()),
             ("xauth_allowed", self.xauth_allowed.into()),
@@ -393,13 +391,40 @@ fn read_auth_method(fields: &mut Fields, client_type: ClientType) -> AuthMethod 
     }
 }
 
+fn read_signature_methods(fields: &mut Fields) -> Vec<SignatureMethod> {
+    let Some(texts) = fields.texts("oauth1_signature_methods") else {
+        return SignatureMethod::DEFAULT.to_vec();
+    };
+    let mut methods = Vec::new();
+    let mut is_known = true;
+    for text in texts {
+        match SignatureMethod::parse(&text) {
+            Some(method) if methods.contains(&method) => {}
+            Some(method) => methods.push(method),
+            None => is_known = false,
+        }
+    }
+    if methods.is_empty() || !is_known {
+        let names = SignatureMethod::ALL.map(SignatureMethod::as_str).join(", ");
+        fields.error("oauth1_signature_methods", format!("Must be one or several of {names}."));
+    }
+    methods
+}
+
+fn read_jwks(fields: &mut Fields, is_required: bool) -> Option<Map<String, Value>> {
+    let checked = match fields.take("jwks").unwrap_or_default() {
+        Value::Null if is_required => Err("It is required for RSA signatures."),
+        Value::Null => return None,
+        Value::Object(set) => JwkSet::check_registered(&set).map(|()| set),
+        _ => Err("Must be a JWK Set: an object."),
+    };
+    fields.check("jwks", checked)
+}
+
 /// Fields that exist, and whose other values nothing would honour yet: refused rather than kept in vain.
 fn read_what_is_still_to_come(fields: &mut Fields) {
     if fields.text("token_format").is_some_and(|format| format != TOKEN_FORMAT) {
         fields.error("token_format", "Must be opaque: nothing else is supported yet.");
-    }
-    if fields.take("jwks").is_some_and(|jwks| !jwks.is_null()) {
-        fields.error("jwks", "Not supported yet.");
     }
 }
 
@@ -413,7 +438,7 @@ mod tests {
         Application {
             id: ApplicationId::from_bytes(&[0; 12]).unwrap(),
             client_id: "a".into(),
-            secret_hash: None,
+            secret: None,
             registration: Registration::read(
                 Fields::new(fields.as_object().unwrap().clone()),
                 &known,

@@ -14,6 +14,7 @@ pub mod redirect;
 pub mod scope;
 pub mod session;
 pub mod social;
+pub mod stored_secret;
 pub mod time;
 pub mod unicode;
 pub mod user;

@@ -45,6 +45,11 @@ impl GrantType {
         }
     }
 
+    /// True if only a client with a secret can use it: RFC 6749 §4.4, RFC 5849 §3.4.2.
+    pub fn needs_secret(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::OAuth1)
+    }
+
     /// True if the browser is sent back to a redirect URI, so that an application for it needs one.
     pub fn redirects(self) -> bool {
         matches!(self, Self::AuthorizationCode | Self::Implicit)

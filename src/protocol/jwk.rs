@@ -1,4 +1,4 @@
-//! Public keys as identity providers publish them (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+//! Public keys (RFC 7517, RFC 7518 §6, RFC 8037 §2): as identity providers publish them, and as clients register them.
 
 use serde_json::{Map, Value};
 
@@ -8,6 +8,13 @@ use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
 
 /// How many keys of a set are kept.
 const MOST_KEYS: usize = 100;
+
+/// How many a client may register, and in how many bytes of JSON.
+const MOST_REGISTERED: usize = 10;
+const LONGEST_REGISTERED: usize = 16 * 1024;
+
+/// The members of private and symmetric keys (RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2, RFC 9964).
+const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// A key that verifies signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +27,7 @@ pub struct Jwk {
     pub key: PublicKey,
 }
 
-/// The keys of an identity provider (RFC 7517 §5).
+/// The keys of an identity provider, or of a client (RFC 7517 §5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
@@ -31,8 +38,46 @@ impl JwkSet {
     /// None if it is no set at all.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let set = parse_object(body).ok()?;
-        let keys = set.get("keys")?.as_array()?;
-        Some(Self { keys: keys.iter().filter_map(Jwk::read).take(MOST_KEYS).collect() })
+        set.get("keys")?.as_array()?;
+        Some(Self::read(&set))
+    }
+
+    /// As [`JwkSet::parse`], of what has been read already; without a list there are no keys.
+    pub fn read(set: &Map<String, Value>) -> Self {
+        let keys = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        Self { keys: keys.iter().filter_map(Jwk::read).take(MOST_KEYS).collect() }
+    }
+
+    /// Checks the set that a client registers (RFC 7591 §2). Keys of other types may stand in it, as long as they are public.
+    ///
+    /// # Errors
+    /// Says which rule it breaks.
+    pub fn check_registered(set: &Map<String, Value>) -> Result<(), &'static str> {
+        let keys =
+            set.get("keys").and_then(Value::as_array).ok_or("Must be a JWK Set: it has no list of keys.")?;
+        let length = Value::Object(set.clone()).to_string().len();
+        if keys.len() > MOST_REGISTERED || length > LONGEST_REGISTERED {
+            return Err("Use at most 10 keys, and 16 KiB.");
+        }
+        if holds_private(set) {
+            return Err("It holds a private or symmetric key: register public keys alone.");
+        }
+        let is_bad = |jwk: &Map<String, Value>| {
+            jwk.get("kty").is_some_and(|kty| kty == "RSA") && read_key(jwk).is_none()
+        };
+        if keys.iter().filter_map(Value::as_object).any(is_bad) {
+            return Err("An RSA key must have 2048 to 8192 bits, and the exponent 3 or 65537.");
+        }
+        match Self::read(set).rsa_keys().is_empty() {
+            true => Err("It has no RSA key that verifies signatures."),
+            false => Ok(()),
+        }
+    }
+
+    /// The keys for signatures by RSASSA-PKCS1-v1_5, whatever the hash.
+    pub fn rsa_keys(&self) -> Vec<PublicKey> {
+        let fitting = self.keys.iter().filter(|jwk| jwk.fits(SignatureAlgorithm::Rs256));
+        fitting.map(|jwk| jwk.key.clone()).collect()
     }
 
     /// The key that a token with this header is to be verified by: the one of that `kid`; without one the only one that
@@ -69,6 +114,19 @@ impl Jwk {
 
     fn fits(&self, algorithm: SignatureAlgorithm) -> bool {
         self.key.fits(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
+    }
+}
+
+/// Wherever it stands: what is given is stored whole.
+fn holds_private(object: &Map<String, Value>) -> bool {
+    object.iter().any(|(name, value)| PRIVATE.contains(&name.as_str()) || value_holds_private(value))
+}
+
+fn value_holds_private(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => holds_private(object),
+        Value::Array(values) => values.iter().any(value_holds_private),
+        _ => false,
     }
 }
 

@@ -1,14 +1,19 @@
 //! `applications` and `application_origins`.
 
+use serde_json::Value;
+
 use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
-use crate::model::application::{Application, AuthMethod, ClientType, Registration, SecretHash};
+use crate::model::application::{Application, AuthMethod, ClientType, Registration};
 use crate::model::audit::AuditEvent;
 use crate::model::id::{ApplicationId, UserId};
 use crate::model::scope::Scope;
+use crate::model::stored_secret::StoredSecret;
 use crate::model::time::Timestamp;
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::json::parse_object;
+use crate::protocol::oauth1::SignatureMethod;
 
 /// Finds by `client_id`, the disabled ones too.
 pub async fn find_by_client_id(
@@ -103,19 +108,19 @@ pub async fn insert(
 ) -> Result<bool, StoreError> {
     let registration = &application.registration;
     let insert = Statement::new(
-        "INSERT INTO applications (id, client_id, secret_hash, client_name, client_type, grant_types, redirect_uris,
-         post_logout_redirect_uris, scope, token_endpoint_auth_method, skip_authorization, xauth_allowed,
-         allow_plain_pkce, owner_id, is_active, token_epoch, revision, created_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-         (SELECT id FROM users WHERE username = ?14), ?15, ?16, ?17, ?18
-         WHERE (?14 IS NULL OR EXISTS (SELECT 1 FROM users WHERE username = ?14))
-         AND (?19 IS NULL OR (SELECT count(*) FROM applications
-           WHERE owner_id = (SELECT id FROM users WHERE username = ?14)) < ?19)
+        "INSERT INTO applications (id, client_id, secret, client_name, client_type, grant_types, redirect_uris,
+         post_logout_redirect_uris, scope, token_endpoint_auth_method, oauth1_signature_methods, jwks,
+         skip_authorization, xauth_allowed, allow_plain_pkce, owner_id, is_active, token_epoch, revision, created_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+         (SELECT id FROM users WHERE username = ?16), ?17, ?18, ?19, ?20
+         WHERE (?16 IS NULL OR EXISTS (SELECT 1 FROM users WHERE username = ?16))
+         AND (?21 IS NULL OR (SELECT count(*) FROM applications
+           WHERE owner_id = (SELECT id FROM users WHERE username = ?16)) < ?21)
          ON CONFLICT (client_id) DO NOTHING",
     )
     .bind(&application.id)
     .bind(&application.client_id)
-    .bind(application.secret_hash.as_ref().map(SecretHash::to_stored));
+    .bind(application.secret.as_ref().map(StoredSecret::to_stored));
     let insert = bind_registration(insert, registration)
         .bind(application.token_epoch)
         .bind(&application.revision)
@@ -146,22 +151,25 @@ pub async fn update(
     db: &dyn Database,
 ) -> Result<Changed, StoreError> {
     let update = Statement::new(
-        "UPDATE applications SET client_id = ?2, secret_hash = ?3, client_name = ?4, client_type = ?5,
-         grant_types = ?6, redirect_uris = ?7, post_logout_redirect_uris = ?8, scope = ?9,
-         token_endpoint_auth_method = ?10, skip_authorization = ?11, xauth_allowed = ?12, allow_plain_pkce = ?13,
-         owner_id = CASE WHEN ?19 THEN owner_id ELSE (SELECT id FROM users WHERE username = ?14) END, is_active = ?15,
-         token_epoch = token_epoch + ?16, revision = ?17
-         WHERE id = ?1 AND revision = ?18 RETURNING token_epoch",
+        "UPDATE applications SET client_id = ?2, secret = CASE WHEN ?22 THEN secret ELSE ?3 END, client_name = ?4,
+         client_type = ?5, grant_types = ?6, redirect_uris = ?7, post_logout_redirect_uris = ?8, scope = ?9,
+         token_endpoint_auth_method = ?10, oauth1_signature_methods = ?11, jwks = ?12, skip_authorization = ?13,
+         xauth_allowed = ?14, allow_plain_pkce = ?15,
+         owner_id = CASE WHEN ?21 THEN owner_id ELSE (SELECT id FROM users WHERE username = ?16) END, is_active = ?17,
+         token_epoch = token_epoch + ?18, revision = ?19
+         WHERE id = ?1 AND revision = ?20 RETURNING token_epoch",
     )
     .bind(&changed.id)
     .bind(&changed.client_id)
-    .bind(changed.secret_hash.as_ref().map(SecretHash::to_stored));
+    .bind(changed.secret.as_ref().map(StoredSecret::to_stored));
     let update = bind_registration(update, &changed.registration)
         .bind(ends_tokens)
         .bind(&changed.revision)
         .bind(&read.revision)
         // Who owns it stays so, by whatever name by now.
-        .bind(changed.registration.owner == read.registration.owner);
+        .bind(changed.registration.owner == read.registration.owner)
+        // It may have been sealed anew in between: that is no other revision.
+        .bind(changed.secret == read.secret);
     let forget_origins = Statement::new(
         "DELETE FROM application_origins WHERE application_id = ?1
          AND EXISTS (SELECT 1 FROM applications WHERE id = ?1 AND revision = ?2)",
@@ -212,6 +220,9 @@ pub async fn token_epoch(application: &ApplicationId, db: &dyn Database) -> Resu
 fn bind_registration(statement: Statement, registration: &Registration) -> Statement {
     let grant_types: Vec<&str> =
         registration.grant_types.iter().map(|grant_type| grant_type.as_str()).collect();
+    let signature_methods: Vec<&str> =
+        registration.oauth1_signature_methods.iter().map(|method| method.as_str()).collect();
+    let jwks = registration.jwks.clone().map(|jwks| Value::Object(jwks).to_string());
     statement
         .bind(&registration.client_name)
         .bind(registration.client_type.as_str())
@@ -220,6 +231,8 @@ fn bind_registration(statement: Statement, registration: &Registration) -> State
         .bind(registration.post_logout_redirect_uris.join(" "))
         .bind(&registration.scope)
         .bind(registration.token_endpoint_auth_method.as_str())
+        .bind(signature_methods.join(" "))
+        .bind(jwks)
         .bind(registration.skip_authorization)
         .bind(registration.xauth_allowed)
         .bind(registration.allow_plain_pkce)
@@ -229,7 +242,7 @@ fn bind_registration(statement: Statement, registration: &Registration) -> State
 
 /// Only if the application was stored in this very revision.
 fn insert_origins(application: &Application, revision: &str) -> Statement {
-    let origins = serde_json::Value::from(application.registration.allowed_origins.clone());
+    let origins = Value::from(application.registration.allowed_origins.clone());
     Statement::new(
         "INSERT INTO application_origins (application_id, origin)
          SELECT a.id, o.value FROM applications a, json_each(?3) o WHERE a.id = ?1 AND a.revision = ?2",
@@ -243,7 +256,7 @@ pub(super) fn read(row: &Row) -> Result<Application, StoreError> {
     Ok(Application {
         id: row.parsed("id", ApplicationId::parse)?,
         client_id: row.text("client_id")?.to_owned(),
-        secret_hash: row.optional_text("secret_hash")?.map(SecretHash::from_stored),
+        secret: row.optional_text("secret")?.map(StoredSecret::from_stored),
         registration: Registration {
             client_name: row.text("client_name")?.to_owned(),
             client_type: row.parsed("client_type", ClientType::parse)?,
@@ -257,6 +270,10 @@ pub(super) fn read(row: &Row) -> Result<Application, StoreError> {
                 .collect(),
             scope: Scope::from_stored(row.text("scope")?),
             token_endpoint_auth_method: row.parsed("token_endpoint_auth_method", AuthMethod::parse)?,
+            oauth1_signature_methods: words(row.text("oauth1_signature_methods")?)
+                .filter_map(SignatureMethod::parse)
+                .collect(),
+            jwks: row.optional_text("jwks")?.and_then(|jwks| parse_object(jwks.as_bytes()).ok()),
             skip_authorization: row.flag("skip_authorization")?,
             xauth_allowed: row.flag("xauth_allowed")?,
             allow_plain_pkce: row.flag("allow_plain_pkce")?,

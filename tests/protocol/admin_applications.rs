@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::oauth1_applications::rsa_keys;
 use crate::support::{
     ADMIN_TOKEN, PASSWORD, TestResponse, TestServer, admin_bytes_request, admin_request, percent_encode,
     request,
@@ -25,7 +26,8 @@ fn an_application_is_created_with_all_of_its_fields() {
         "allowed_origins": ["http://localhost:3000", "https://notes.example"],
         "scope": "read write introspection",
         "token_endpoint_auth_method": "client_secret_post",
-        "jwks": null,
+        "oauth1_signature_methods": ["PLAINTEXT", "RSA-SHA256"],
+        "jwks": rsa_keys(),
         "skip_authorization": true,
         "token_format": "opaque",
         "xauth_allowed": true,
@@ -53,7 +55,7 @@ fn what_is_left_out_or_null_gets_its_default() {
     let nulls = json!({
         "client_type": "confidential", "client_name": null, "grant_types": null, "redirect_uris": null, "scope": null,
         "token_endpoint_auth_method": null, "skip_authorization": null, "token_format": null, "owner": null,
-        "client_id": null, "client_secret": null,
+        "oauth1_signature_methods": null, "jwks": null, "client_id": null, "client_secret": null,
     });
     for fields in [json!({"client_type": "confidential"}), nulls] {
         let created = create(&server, fields);
@@ -62,8 +64,9 @@ fn what_is_left_out_or_null_gets_its_default() {
             json!({
                 "client_name": "", "client_type": "confidential", "grant_types": ["authorization_code", "refresh_token"],
                 "redirect_uris": [], "post_logout_redirect_uris": [], "allowed_origins": [], "scope": "",
-                "token_endpoint_auth_method": "client_secret_basic", "jwks": null, "skip_authorization": false,
-                "token_format": "opaque", "xauth_allowed": false, "allow_plain_pkce": false, "owner": null, "is_active": true,
+                "token_endpoint_auth_method": "client_secret_basic",
+                "oauth1_signature_methods": ["HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512"], "jwks": null,
+                "skip_authorization": false, "token_format": "opaque", "xauth_allowed": false, "allow_plain_pkce": false, "owner": null, "is_active": true,
             })
         );
     }
@@ -99,8 +102,8 @@ fn a_secret_is_shown_once_and_only_its_hash_is_stored() {
     }
     // A slow hash for what a person chose; 256 random bits need none.
     let hashes =
-        "SELECT count(*) FROM applications WHERE (client_id = 'generated' AND secret_hash GLOB 'sha256$*')
-        OR (client_id = 'chosen' AND secret_hash GLOB '$argon2id$*')";
+        "SELECT count(*) FROM applications WHERE (client_id = 'generated' AND secret GLOB 'sha256$*')
+        OR (client_id = 'chosen' AND secret GLOB '$argon2id$*')";
     assert_eq!(server.db.number(hashes), 2);
     for path in ["applications", "applications/generated", "applications/chosen"] {
         let shown = server.admin("GET", path, Value::Null).text();
@@ -227,7 +230,7 @@ fn each_field_at_fault_is_named() {
         ("owner", json!({})),
         ("nonsense", json!(1)),
         ("created_at", json!(1)),
-        ("secret_hash", json!("x")),
+        ("secret", json!("x")),
     ] {
         assert_create_refused(&server, field, bad);
     }
@@ -243,7 +246,6 @@ fn what_is_not_supported_yet_is_refused_by_name() {
     let server = TestServer::new();
     for (field, value) in [
         ("token_format", json!("jwt")),
-        ("jwks", json!({"keys": []})),
         ("token_endpoint_auth_method", json!("private_key_jwt")),
         ("token_endpoint_auth_method", json!("client_secret_jwt")),
         ("jwks_uri", json!("https://a.example/jwks")),
@@ -413,6 +415,12 @@ fn a_patch_changes_what_it_names_and_null_brings_the_default_back() {
         ("allowed_origins", json!(["https://b.example", "https://c.example"]), json!([])),
         ("scope", json!("write"), json!("")),
         ("token_endpoint_auth_method", json!("client_secret_basic"), json!("client_secret_basic")),
+        (
+            "oauth1_signature_methods",
+            json!(["PLAINTEXT"]),
+            json!(["HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512"]),
+        ),
+        ("jwks", rsa_keys(), json!(null)),
         ("skip_authorization", json!(false), json!(false)),
         ("xauth_allowed", json!(true), json!(false)),
         ("allow_plain_pkce", json!(true), json!(false)),
@@ -575,7 +583,7 @@ fn a_confidential_application_that_becomes_public_loses_its_secret() {
     let patched = server.admin("PATCH", &path, json!({"client_type": "public"})).assert_status(200).json();
     assert_eq!(patched["token_endpoint_auth_method"], "none");
     assert!(patched.get("client_secret").is_none());
-    assert_eq!(server.db.number("SELECT count(*) FROM applications WHERE secret_hash IS NOT NULL"), 0);
+    assert_eq!(server.db.number("SELECT count(*) FROM applications WHERE secret IS NOT NULL"), 0);
     confidential.password("alice", PASSWORD).assert_error(401, "invalid_client");
     confidential.with_secret(None).log_in("alice");
     let back = server.admin("PATCH", &path, json!({"client_type": "confidential"})).assert_status(200).json();

@@ -274,6 +274,7 @@ fn nobody_gives_their_application_what_only_an_operator_may() {
         ("client_secret", "a secret of my own choice"),
         ("token_endpoint_auth_method", "none"),
         ("jwks", "{}"),
+        ("oauth1_signature_methods", "PLAINTEXT"),
         ("token_format", "jwt"),
         ("grant_types", "password"),
         ("grant_type password", "on"),

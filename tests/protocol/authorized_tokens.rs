@@ -173,8 +173,9 @@ fn a_long_list_goes_on_on_another_page() {
     let (browser, _, _) = furnished(&server);
     server.db.execute(
         "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 250)
-         INSERT INTO applications SELECT printf('ZZZZZZZZZZZZZ%03d', n), printf('app-%03d', n), secret_hash, '', client_type,
-         grant_types, redirect_uris, post_logout_redirect_uris, scope, token_endpoint_auth_method, 0, 0, 0, NULL, 1, 0, 'r', 0
+         INSERT INTO applications SELECT printf('ZZZZZZZZZZZZZ%03d', n), printf('app-%03d', n), secret, '', client_type,
+         grant_types, redirect_uris, post_logout_redirect_uris, scope, token_endpoint_auth_method, oauth1_signature_methods, NULL,
+         0, 0, 0, NULL, 1, 0, 'r', 0
          FROM applications, n;
          INSERT INTO grants SELECT printf('GGGGGGGGGGGGG%03d', row_number() OVER ()), (SELECT id FROM users), id, '', 0, NULL
          FROM applications WHERE client_id LIKE 'app-%'",

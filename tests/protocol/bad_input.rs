@@ -624,6 +624,7 @@ const NAMES: &[&str] = &[
     "allowed_origins",
     "token_endpoint_auth_method",
     "jwks",
+    "oauth1_signature_methods",
     "token_format",
     "owner",
     "id",

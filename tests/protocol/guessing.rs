@@ -299,6 +299,15 @@ pub fn with_chosen_secret(server: &TestServer) -> TestClient<'_> {
     app.set("client_secret", json!("a chosen secret of mine")).create()
 }
 
+/// The same of an application that signs requests: its secret is sealed, not hashed.
+pub fn with_sealed_secret(server: &TestServer) -> TestClient<'_> {
+    let app = server.application().grants(&["client_credentials", "password", "oauth1"]);
+    app.set("client_secret", json!("a chosen secret of mine")).create()
+}
+
+/// Applications with a secret that can be guessed.
+const CHOSEN: [fn(&TestServer) -> TestClient<'_>; 2] = [with_chosen_secret, with_sealed_secret];
+
 pub fn basic(app: &TestClient<'_>, secret: &str) -> Request {
     use base64::prelude::{BASE64_STANDARD, Engine};
     let credentials = BASE64_STANDARD.encode(format!("{}:{secret}", app.client_id));
@@ -313,62 +322,82 @@ pub fn in_body(app: &TestClient<'_>, secret: &str) -> Request {
 
 #[test]
 fn an_application_with_a_chosen_secret_is_locked_however_the_secret_is_sent_and_wherever() {
-    let server = TestServer::new();
-    let app = with_chosen_secret(&server);
-    app.client_credentials().tokens();
-    for n in 0..5 {
-        let elsewhere = server.another_isolate();
-        elsewhere.send(basic(&app, &n.to_string())).assert_error(401, "invalid_client");
-        elsewhere.send(in_body(&app, WRONG)).assert_error(401, "invalid_client");
-    }
-    for isolate in [&server.another_isolate(), &server.another_isolate()] {
-        for path in ["/o/token/", "/o/introspect/", "/o/revoke_token/"] {
-            let form = [("grant_type", "client_credentials"), ("token", "x")];
-            app.at(isolate).post(path, &form).assert_error(401, "invalid_client");
+    for create in CHOSEN {
+        let server = TestServer::new();
+        let app = create(&server);
+        app.client_credentials().tokens();
+        for n in 0..5 {
+            let elsewhere = server.another_isolate();
+            elsewhere.send(basic(&app, &n.to_string())).assert_error(401, "invalid_client");
+            elsewhere.send(in_body(&app, WRONG)).assert_error(401, "invalid_client");
         }
+        for isolate in [&server.another_isolate(), &server.another_isolate()] {
+            for path in ["/o/token/", "/o/introspect/", "/o/revoke_token/"] {
+                let form = [("grant_type", "client_credentials"), ("token", "x")];
+                app.at(isolate).post(path, &form).assert_error(401, "invalid_client");
+            }
+        }
+        // Where it was proven before, the digest of the right secret is remembered: the first wrong one ends that.
+        server.send(basic(&app, WRONG)).assert_error(401, "invalid_client");
+        app.client_credentials().assert_error(401, "invalid_client");
+        server.send(from(HERE, basic(&app, "a chosen secret of mine"))).tokens();
+        app.client_credentials().tokens();
     }
-    // Where it was proven before, the digest of the right secret is remembered: the first wrong one ends that.
-    server.send(basic(&app, WRONG)).assert_error(401, "invalid_client");
-    app.client_credentials().assert_error(401, "invalid_client");
-    server.send(from(HERE, basic(&app, "a chosen secret of mine"))).tokens();
-    app.client_credentials().tokens();
 }
 
 #[test]
 fn right_chosen_secrets_at_once_are_all_accepted() {
-    let server = TestServer::new();
-    let app = with_chosen_secret(&server);
-    let isolate = server.another_isolate();
-    let requests = (0..50).map(|_| in_body(&app, "a chosen secret of mine")).collect();
-    assert_eq!(statuses(&isolate.send_all(requests)), [200; 50]);
-    app.client_credentials().tokens();
+    for create in CHOSEN {
+        let server = TestServer::new();
+        let app = create(&server);
+        let isolate = server.another_isolate();
+        let requests = (0..50).map(|_| in_body(&app, "a chosen secret of mine")).collect();
+        assert_eq!(statuses(&isolate.send_all(requests)), [200; 50]);
+        app.client_credentials().tokens();
+    }
 }
 
 #[test]
 fn of_wrong_chosen_secrets_at_once_none_beyond_the_limit_is_accepted() {
+    for create in CHOSEN {
+        let server = TestServer::new();
+        let app = create(&server);
+        let secret = |n| if n == 10 { "a chosen secret of mine" } else { WRONG };
+        let isolate = server.another_isolate();
+        let requests = (0..40).map(|n| basic(&app, secret(n))).collect();
+        assert_eq!(statuses(&isolate.send_all(requests)), [401; 40]);
+    }
+}
+
+#[test]
+fn a_chosen_secret_that_looks_generated_can_be_guessed() {
     let server = TestServer::new();
-    let app = with_chosen_secret(&server);
-    let secret = |n| if n == 10 { "a chosen secret of mine" } else { WRONG };
-    let isolate = server.another_isolate();
-    let requests = (0..40).map(|n| basic(&app, secret(n))).collect();
-    assert_eq!(statuses(&isolate.send_all(requests)), [401; 40]);
+    let app = server.application().grants(&["client_credentials", "oauth1"]);
+    let secret = format!("pst_cs_{}", "a".repeat(43));
+    let app = app.set("client_secret", json!(secret)).create();
+    for _ in 0..10 {
+        server.another_isolate().send(basic(&app, WRONG)).assert_error(401, "invalid_client");
+    }
+    app.client_credentials().assert_error(401, "invalid_client");
 }
 
 #[test]
 fn nobody_can_lock_out_an_application_whose_secret_nobody_can_guess() {
-    let server = TestServer::new();
-    let app = server.confidential_application();
-    for _ in 0..20 {
-        server.send(basic(&app, WRONG)).assert_error(401, "invalid_client");
+    for more in ["refresh_token", "oauth1"] {
+        let server = TestServer::new();
+        let app = server.application().grants(&["password", "client_credentials", more]).create();
+        for _ in 0..20 {
+            server.send(basic(&app, WRONG)).assert_error(401, "invalid_client");
+        }
+        app.client_credentials().tokens();
+        // Its failures count for the address.
+        let wrong = |_| from(HERE, basic(&app, WRONG));
+        let statuses = statuses(&server.send_all((0..150).map(wrong).collect()));
+        assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 100);
+        assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 50);
+        assert_throttled(&server.send(from(HERE, guess(&app, "alice", PASSWORD))), 900);
+        server.send(from(HERE, in_body(&app, app.client_secret.as_deref().unwrap()))).tokens();
     }
-    app.client_credentials().tokens();
-    // Its failures count for the address.
-    let wrong = |_| from(HERE, basic(&app, WRONG));
-    let statuses = statuses(&server.send_all((0..150).map(wrong).collect()));
-    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 100);
-    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 50);
-    assert_throttled(&server.send(from(HERE, guess(&app, "alice", PASSWORD))), 900);
-    server.send(from(HERE, in_body(&app, app.client_secret.as_deref().unwrap()))).tokens();
 }
 
 #[test]

@@ -7,13 +7,14 @@ use postern::crypto::sealed::Purpose;
 use postern::crypto::secret::Secret;
 use postern::crypto::signature::{PublicKey, SignatureAlgorithm};
 use postern::model::address::Address;
-use postern::model::application::{Registration, SecretHash};
+use postern::model::application::Registration;
 use postern::model::family::TokenDigest;
 use postern::model::fields::Fields;
 use postern::model::id::{FamilyId, UserId};
 use postern::model::limit::Limit;
 use postern::model::scope::Scope;
 use postern::model::session::SessionToken;
+use postern::model::stored_secret::StoredSecret;
 use postern::model::user::NewUser;
 use postern::model::username::{self, Username};
 use postern::pages::consent::Decision;
@@ -116,6 +117,7 @@ const OF_APPLICATIONS: &[&str] = &[
     "scope",
     "token_endpoint_auth_method",
     "jwks",
+    "oauth1_signature_methods",
     "skip_authorization",
     "token_format",
     "xauth_allowed",
@@ -570,8 +572,8 @@ proptest! {
             prop_assert_eq!(hasher.verify(&password, Some(&phc)), PasswordMatch::No);
         }
         let secret = Secret::new(password.clone());
-        let generated = SecretHash::from_stored(&format!("sha256${stored}"));
-        prop_assert!(!generated.is_of_generated(&secret));
+        let generated = StoredSecret::from_stored(&format!("sha256${stored}"));
+        prop_assert!(!generated.is_hash_of(&secret));
         let phc = hasher.hash(&password, [7; 16]).unwrap();
         prop_assert_eq!(hasher.verify(&password, Some(&phc)), PasswordMatch::Yes);
         prop_assert_eq!(hasher.verify(&format!("{password}x"), Some(&phc)), PasswordMatch::No);

@@ -4,7 +4,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMIN_TOKEN, MASTER_KEY, PASSWORD, TestServer, Tokens, VERIFIER, encode_form, form_request, request,
+    ADMIN_TOKEN, MASTER_KEY, PASSWORD, TestClient, TestServer, Tokens, VERIFIER, encode_form, form_request,
+    request,
 };
 
 /// What was secret in a test, each under a name that says what it was.
@@ -50,7 +51,11 @@ fn after_all_flows_there_is_no_secret_at_rest_or_in_the_log() {
     let app = server.confidential_application();
     let chosen = server.application().grants(&["client_credentials"]);
     let chosen = chosen.set("client_secret", json!("a chosen secret of mine")).create();
-    for app in [&app, &chosen] {
+    // Those are kept so that they can be read, by who has the key.
+    let signing = server.application().grants(&["client_credentials", "oauth1"]).create();
+    let chosen_signing = server.application().grants(&["client_credentials", "oauth1"]);
+    let chosen_signing = chosen_signing.set("client_secret", json!("another chosen secret of mine")).create();
+    for app in [&app, &chosen, &signing, &chosen_signing] {
         secrets.add("a client secret", app.client_secret.as_deref().expect("a secret"));
     }
 
@@ -59,8 +64,8 @@ fn after_all_flows_there_is_no_secret_at_rest_or_in_the_log() {
     let second = public.refresh(first.refresh()).tokens();
     public.at(&elsewhere).refresh(first.refresh()).tokens();
     let third = public.refresh_for_scope(second.refresh(), "read").tokens();
-    let of_clients = [app.client_credentials().tokens(), chosen.client_credentials().tokens()];
-    for tokens in [&first, &second, &third, &of_clients[0], &of_clients[1]] {
+    let of_clients = [&app, &chosen, &signing, &chosen_signing].map(|app| app.client_credentials().tokens());
+    for tokens in [&first, &second, &third].into_iter().chain(&of_clients) {
         secrets.add_tokens(tokens);
         for isolate in [&server, &elsewhere] {
             isolate.validate(&tokens.access_token);
@@ -125,8 +130,18 @@ fn after_all_flows_there_is_no_secret_at_rest_or_in_the_log() {
     server.admin("POST", "users/alice/set-password", body).assert_status(204);
     let last = public.password("alice", "a new password of alice").tokens();
     secrets.add_tokens(&last);
-    let rotated = server.admin("POST", &format!("applications/{}/rotate-secret", app.client_id), json!({}));
-    secrets.add("a rotated client secret", rotated.json()["client_secret"].as_str().expect("a secret"));
+    let change = |app: &TestClient<'_>, change: Value| {
+        server.admin("PATCH", &format!("applications/{}", app.client_id), change).assert_status(200).json()
+    };
+    for app in [&app, &signing, &chosen_signing] {
+        let path = format!("applications/{}/rotate-secret", app.client_id);
+        let rotated = server.admin("POST", &path, json!({}));
+        secrets.add("a rotated client secret", rotated.json()["client_secret"].as_str().expect("a secret"));
+    }
+    let signs = change(&chosen, json!({"grant_types": ["client_credentials", "oauth1"]}));
+    secrets.add("a new client secret", signs["client_secret"].as_str().expect("a secret"));
+    change(&signing, json!({"grant_types": ["client_credentials"]}));
+    change(&signing, json!({"client_type": "public", "grant_types": []}));
     let deployed = server.another_isolate_with(&[("PASSWORD_HASH_ITERATIONS", "2")]);
     secrets.add_tokens(&public.at(&deployed).password("alice", "a new password of alice").tokens());
 

@@ -70,7 +70,8 @@ pub async fn read(call: &Call<'_>) -> Response {
 }
 
 /// `PATCH /admin/api/applications/{client_id}` (RFC 7396). Disabling it ends its tokens. A public application that
-/// becomes confidential is answered its new secret.
+/// becomes confidential is answered its new secret, and so is one that becomes one of OAuth 1.0a: of the old one there is a
+/// hash alone.
 pub async fn change(call: &Call<'_>) -> Response {
     authorized(call, async |by| {
         let app = call.app;
@@ -98,7 +99,7 @@ pub async fn rotate_secret(call: &Call<'_>) -> Response {
             if current.is_public() {
                 return Err(FieldErrors::one("client_type", "A public application has no secret.").into());
             }
-            let (changed, secret) = registration::with_new_secret(&current, app);
+            let (changed, secret) = registration::with_new_secret(&current, app)?;
             let event = by.did(Action::SecretRotated, current.id);
             if registration::store(&current, &changed, &event, app).await? {
                 return Ok(respond::json(StatusCode::OK, &with_secret(&changed, Some(&secret))));
@@ -141,7 +142,8 @@ fn patched(
     if patch.get("client_type").is_some_and(|wanted| Some(wanted) != shown.get("client_type")) {
         object.remove("token_endpoint_auth_method");
     }
-    Ok(registration::changed(current, merge_patch(object, patch), app)?)
+    let registration = registration::read_change(current, merge_patch(object, patch), app)?;
+    Ok(registration::changed(current, registration, app)?)
 }
 
 async fn check_owner(registration: &Registration, app: &App) -> Result<(), AdminError> {

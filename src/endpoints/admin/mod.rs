@@ -158,14 +158,16 @@ fn decode_cursor(cursor: &str) -> Option<String> {
     String::from_utf8(from_base64url(cursor)?).ok()
 }
 
-/// A JSON Merge Patch (RFC 7396) on an object whose members are not objects themselves.
+/// A JSON Merge Patch (RFC 7396 §2). It is as deep as the body was that it comes from, which is bounded.
 fn merge_patch(mut object: Map<String, Value>, patch: Map<String, Value>) -> Map<String, Value> {
     for (name, value) in patch {
-        if value.is_null() {
-            object.remove(&name);
-        } else {
-            object.insert(name, value);
-        }
+        let merged = match (object.remove(&name), value) {
+            (_, Value::Null) => continue,
+            (Some(Value::Object(within)), Value::Object(patch)) => merge_patch(within, patch).into(),
+            (_, Value::Object(patch)) => merge_patch(Map::new(), patch).into(),
+            (_, value) => value,
+        };
+        object.insert(name, merged);
     }
     object
 }

@@ -139,16 +139,17 @@ pub async fn post_update(call: &Call<'_>) -> Result<Response, Instead> {
     for _ in 0..TRIES {
         let current = find_own_to_change(&person, call).await?;
         let draft = Draft::typed(&params, choosable(person.user()), Some(&current.registration));
-        let changed = draft
+        let registration = draft
             .changes(&current.registration)
-            .and_then(|fields| registration::changed(&current, fields, call.app));
-        let changed = match changed {
-            Ok((changed, _)) => changed,
+            .and_then(|fields| registration::read_change(&current, fields, call.app));
+        let registration = match registration {
+            Ok(registration) => registration,
             Err(errors) => return Ok(form::refused(&draft, Some(&current), &errors, &person, call)),
         };
+        let (changed, secret) = registration::changed(&current, registration, call.app)?;
         let event = person.by(call).did(Action::ApplicationChanged, current.id);
         if registration::store(&current, &changed, &event, call.app).await? {
-            return Ok(see_other(&url_of(&changed, call)));
+            return Ok(shown_once(&changed, secret.as_ref(), &person, call));
         }
     }
     Err(overtaken())
@@ -209,7 +210,7 @@ pub async fn post_rotate_secret(call: &Call<'_>) -> Result<Response, Instead> {
     let (person, _) = Person::acting(call).await?;
     for _ in 0..TRIES {
         let current = find_with_secret(&person, call).await?;
-        let (changed, secret) = registration::with_new_secret(&current, call.app);
+        let (changed, secret) = registration::with_new_secret(&current, call.app)?;
         let event = person.by(call).did(Action::SecretRotated, current.id);
         if registration::store(&current, &changed, &event, call.app).await? {
             return Ok(shown_once(&changed, Some(&secret), &person, call));
