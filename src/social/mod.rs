@@ -11,7 +11,6 @@ pub mod metadata;
 mod profile;
 pub mod proof;
 pub mod provider;
-pub mod reencrypt;
 pub mod revoke;
 mod setting;
 pub mod user;

@@ -1,4 +1,4 @@
-//! SQL, nothing else: one file for each table.
+//! SQL, nothing else: one file for each table, and one for what is sealed in several.
 
 pub mod applications;
 pub mod attempts;
@@ -11,6 +11,7 @@ pub mod grants;
 pub mod mail_links;
 pub mod provider_tokens;
 pub mod purges;
+pub mod sealed;
 pub mod sessions;
 pub mod social_accounts;
 pub mod users;

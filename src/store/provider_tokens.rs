@@ -1,7 +1,6 @@
 //! The tokens of identity providers, sealed: columns of `social_accounts` with rules of their own.
 
 use super::database::{Database, Row, Statement, StoreError};
-use super::social_accounts::read_account_tokens;
 use crate::model::id::SocialAccountId;
 use crate::model::time::Timestamp;
 
@@ -69,35 +68,6 @@ pub async fn read(account: &SocialAccountId, db: &dyn Database) -> Result<Option
         Statement::new("SELECT id, tokens FROM social_accounts WHERE id = ?1 AND tokens IS NOT NULL")
             .bind(account);
     db.run(statement).await?.first().map(read_kept).transpose()
-}
-
-/// The next accounts in the order of their ids, and what tokens are kept of them.
-pub async fn list(
-    after: Option<SocialAccountId>,
-    limit: i64,
-    db: &dyn Database,
-) -> Result<Vec<(SocialAccountId, Option<String>)>, StoreError> {
-    let statement =
-        Statement::new("SELECT id, tokens FROM social_accounts WHERE id > ?1 ORDER BY id LIMIT ?2")
-            .bind(after.map(|account| account.to_string()).unwrap_or_default())
-            .bind(limit);
-    db.run(statement).await?.rows.iter().map(read_account_tokens).collect()
-}
-
-/// Puts the same tokens, sealed anew, in the place of these very ones; who is refreshing them keeps the lease. Returns of how
-/// many.
-pub async fn reseal(anew: &[(Kept, String)], db: &dyn Database) -> Result<u64, StoreError> {
-    if anew.is_empty() {
-        return Ok(0);
-    }
-    let statement = |(kept, sealed): &(Kept, String)| {
-        Statement::new("UPDATE social_accounts SET tokens = ?3 WHERE id = ?1 AND tokens = ?2")
-            .bind(&kept.account)
-            .bind(&kept.sealed)
-            .bind(sealed)
-    };
-    let outcomes = db.batch(anew.iter().map(statement).collect()).await?;
-    Ok(outcomes.iter().map(|outcome| outcome.changed).sum())
 }
 
 fn read_kept(row: &Row) -> Result<Kept, StoreError> {

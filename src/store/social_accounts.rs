@@ -345,7 +345,7 @@ pub async fn disconnect(
     })
 }
 
-pub(super) fn read_account_tokens(row: &Row) -> Result<(SocialAccountId, Option<String>), StoreError> {
+fn read_account_tokens(row: &Row) -> Result<(SocialAccountId, Option<String>), StoreError> {
     Ok((row.parsed("id", SocialAccountId::parse)?, row.optional_text("tokens")?.map(str::to_owned)))
 }
 

@@ -47,6 +47,7 @@ mod parsers;
 mod password_grant;
 mod pkce;
 mod provider_tokens;
+mod reencrypt;
 mod refresh_ends;
 mod refresh_failures;
 mod refresh_grace;

@@ -3,6 +3,7 @@
 pub mod applications;
 pub mod audit_events;
 pub mod keys;
+mod reencrypt;
 pub mod social;
 pub mod tokens;
 pub mod users;
