@@ -15,8 +15,8 @@ use crate::call::{self, Call, Refusal, Request, Response};
 use crate::endpoints::cors;
 use crate::endpoints::respond;
 use crate::endpoints::{
-    admin, authorize, discovery, healthz, housekeeping, introspect, revoke_token, sign_up, social, token,
-    validate,
+    admin, authorize, discovery, healthz, housekeeping, introspect, oauth1, revoke_token, sign_up, social,
+    token, validate,
 };
 use crate::pages;
 use crate::pages::error::either;
@@ -43,7 +43,7 @@ struct Route {
     cors: bool,
     /// Secrets can be guessed at it: bursts are stopped if there is a limiter.
     limited: bool,
-    /// It reads neither the host nor the body, and works without `ISSUER`.
+    /// It reads neither the host nor, but for signed forms, the body, and works without `ISSUER`.
     hostless: bool,
     methods: &'static [(&'static str, Handler)],
 }
@@ -53,6 +53,7 @@ struct Route {
 enum Shape {
     OAuth,
     Drf,
+    OAuth1,
     Page,
 }
 
@@ -124,6 +125,16 @@ const ROUTES: &[Route] = &[
         Shape::Drf,
         &[("POST", |call| Box::pin(housekeeping::disconnect_backend(call)))],
     ))),
+    limited(route("/oauth/request_token", Shape::OAuth1, REQUEST_TOKEN)),
+    limited(route("/oauth/access_token", Shape::OAuth1, OAUTH1_ACCESS_TOKEN)),
+    route(
+        "/oauth/authorize",
+        Shape::OAuth1,
+        &[
+            ("GET", |call| Box::pin(oauth1::authorize::get(call))),
+            ("POST", |call| Box::pin(oauth1::authorize::post(call))),
+        ],
+    ),
     route("/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     route("/o/.well-known/oauth-authorization-server/{*}", Shape::OAuth, METADATA),
     limited(route(
@@ -198,6 +209,16 @@ const ROUTES: &[Route] = &[
     route("/", Shape::Page, &[("GET", |call| Box::pin(pages::home::get(call)))]),
     route("/o/authorize", Shape::Page, AUTHORIZE),
     route("/auth/authorize", Shape::Page, AUTHORIZE),
+];
+
+const REQUEST_TOKEN: &[(&str, Handler)] = &[
+    ("GET", |call| Box::pin(oauth1::request_token(call))),
+    ("POST", |call| Box::pin(oauth1::request_token(call))),
+];
+
+const OAUTH1_ACCESS_TOKEN: &[(&str, Handler)] = &[
+    ("GET", |call| Box::pin(oauth1::access_token(call))),
+    ("POST", |call| Box::pin(oauth1::access_token(call))),
 ];
 
 /// Pages for people.
@@ -471,6 +492,7 @@ fn too_many(shape: Shape) -> Response {
     let error = OAuthError::too_many_attempts(LIMITER_SECONDS).because("the binding LIMITER says so");
     match shape {
         Shape::Drf => respond::drf_error(&error),
+        Shape::OAuth1 => respond::oauth1_unavailable(&error),
         Shape::OAuth => respond::error(&error),
         Shape::Page => pages::error::unavailable(&error),
     }
@@ -521,6 +543,7 @@ fn refuse(shape: Shape, status: StatusCode, description: &'static str) -> Respon
         Shape::OAuth => respond::oauth_with_status(status, "invalid_request", description),
         Shape::Page => pages::error::refused(status, &OAuthError::invalid_request(description)),
         Shape::Drf => respond::drf_detail(status, description),
+        Shape::OAuth1 => respond::oauth1_error(status, description, ""),
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Settings {
     pub mail_limit: Option<Limit>,
     /// None: no e-mail is sent.
     pub mail: Option<MailSettings>,
+    /// Of OAuth 1.0a.
+    pub oauth1_access_token_lifetime: Lifetime,
     pub providers: Providers,
     /// By its `client_id`, the application of who does not say which.
     pub social_default_application: Option<String>,
@@ -153,6 +155,12 @@ impl Settings {
             login_failure_limit: read.limit("LOGIN_FAILURE_LIMIT", "10/900")?,
             address_failure_limit: read.limit("ADDRESS_FAILURE_LIMIT", "100/900")?,
             mail_limit: read.limit("MAIL_LIMIT", "5/3600")?,
+            oauth1_access_token_lifetime: read.seconds(
+                "OAUTH1_ACCESS_TOKEN_EXPIRE_SECONDS",
+                31_536_000,
+                1,
+                LONGEST_SECONDS,
+            )?,
             providers: read.providers()?,
             social_default_application: read.text(DEFAULT_APPLICATION)?.filter(|text| !text.is_empty()),
             social_bearer: read.social_bearer()?,

@@ -11,6 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, ResponseInit};
 
 use crate::app::App;
+use crate::call::body::{MediaType, media_type};
 use crate::call::{Request, Response};
 use crate::endpoints::{respond, validate};
 use crate::router::{BodyTooLong, LONGEST_BODY, is_hostless, reads_body};
@@ -35,20 +36,23 @@ pub async fn read(incoming: &web_sys::Request, app: &App) -> Result<Request, Res
     let (method, url) = target.split_once(' ').unwrap_or_default();
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method is malformed"))?;
     let uri: Uri = url.parse().map_err(|_| refused("the URL is malformed"))?;
-    let (body, is_too_long) = match reads_body(&method, uri.path(), app) {
-        true => read_body(incoming).await.map_err(|_| refused("the body broke off"))?,
-        false => (Vec::new(), false),
-    };
-    let mut request = Request::new(body);
-    if is_too_long {
-        request.extensions_mut().insert(BodyTooLong);
-    }
+    let mut request = Request::new(Vec::new());
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     put_headers(headers, &mut request).map_err(|()| refused("a header is malformed"))?;
-    if !is_hostless(request.uri().path(), app) || counts_for_address(&request, app) {
+    let is_hostless = is_hostless(request.uri().path(), app);
+    let may_sign_body = is_hostless && validate::may_sign_body(&request);
+    if !is_hostless || may_sign_body || counts_for_address(&request, app) {
         let others = other_headers(incoming).map_err(|_| refused("the request cannot be read"))?;
         put_headers(&others, &mut request).map_err(|()| refused("a header is malformed"))?;
+    }
+    let signs_form = || may_sign_body && media_type(&request) == MediaType::Form;
+    if reads_body(request.method(), request.uri().path(), app) || signs_form() {
+        let (body, is_too_long) = read_body(incoming).await.map_err(|_| refused("the body broke off"))?;
+        *request.body_mut() = body;
+        if is_too_long {
+            request.extensions_mut().insert(BodyTooLong);
+        }
     }
     Ok(request)
 }

@@ -71,8 +71,9 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
             "fresh" => demands.fresh = flag()?,
             "audience" => demands.audience = Some(text()?),
             "method" => demands.method = Some(text()?),
-            // They describe the original request for signed requests; a Bearer token does not depend on them.
-            "url" | "body" => drop(text()?),
+            // They matter to signed requests alone.
+            "url" => demands.url = Some(text()?),
+            "body" => demands.form = Some(text()?.into_bytes()),
             _ => return Err(refused("options has a name that is not known here")),
         }
     }

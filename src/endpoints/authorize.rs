@@ -278,7 +278,8 @@ impl Request<'_> {
             application: self.application,
             username: &session.user.profile.username,
             scope: &wish.scope,
-            redirect_uri: self.redirect.uri(),
+            redirect_uri: Some(self.redirect.uri()),
+            path: "/o/authorize/",
             request: self.query,
         };
         consent::show(&question, visitor, call)
@@ -298,13 +299,10 @@ impl Request<'_> {
         };
         let by = call.by(Actor::User(session.user.id));
         let event = by.did(Action::Authorized, format!("application {}", self.application.id));
-        // What they untick is not agreed to any more; what they were not asked about stays.
-        let is_kept = |token: &&str| granted.contains(token) || !wish.scope.contains(token);
-        let kept = agreed.into_iter().flat_map(Scope::iter).filter(is_kept);
         // What the operator lets an application have without asking was not consented to.
         let consented = match self.application.registration.skip_authorization {
             true => agreed.cloned().unwrap_or_default(),
-            false => kept.chain(granted.iter()).collect(),
+            false => wish.scope.agreed(granted, agreed),
         };
         let consent = Consent { scope: &consented, event: &event };
         let approval = Approval {

@@ -26,6 +26,9 @@ use crate::tokens::token::{AccessToken, RefreshToken};
 
 const SCOPE: &str = "introspection";
 
+/// RFC 6750 §6.1.1.
+pub const BEARER: &str = "Bearer";
+
 /// `POST /o/introspect/`
 pub async fn post(call: &Call<'_>) -> Response {
     let bearer =
@@ -63,12 +66,13 @@ pub struct Active<'a> {
 }
 
 impl<'a> Active<'a> {
-    pub fn new(record: &'a TokenRecord) -> Self {
+    /// `token_type`: [`BEARER`], or what else was used (RFC 7662 §2.2).
+    pub fn new(record: &'a TokenRecord, token_type: &'static str) -> Self {
         Self {
             active: true,
             scope: &record.scope,
             client_id: &record.client_id,
-            token_type: "Bearer",
+            token_type,
             exp: record.exp,
             iat: record.iat,
             username: record.user.as_ref().map(|user| user.username.as_str()),
@@ -150,7 +154,7 @@ impl Asked {
     fn describe(&self, family: Option<&Family>, caller: Option<ApplicationId>, now: Timestamp) -> Value {
         match (self, family) {
             (Self::Access(token), _) => match find::good_record(family, &token.digest(), now) {
-                Ok(record) => json!(Active::new(&record)),
+                Ok(record) => json!(Active::new(&record, BEARER)),
                 Err(_) => inactive(),
             },
             (Self::Refresh(token), Some(family)) if caller == Some(family.application.id) => {

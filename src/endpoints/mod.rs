@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod healthz;
 pub mod housekeeping;
 pub mod introspect;
+pub mod oauth1;
 pub mod respond;
 pub mod revoke_token;
 pub mod sign_up;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::call::{Response, because, set};
 use crate::model::fields::FieldErrors;
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::encode;
 use crate::tokens::mint::TokenResponse;
 
 /// As many as a good answer of `/validate/` has.
@@ -37,6 +38,38 @@ pub fn token_body(tokens: &TokenResponse) -> Map<String, Value> {
     }
     insert("scope", tokens.scope.to_string().into());
     body
+}
+
+/// Credentials of OAuth 1.0a (RFC 5849 §2.1): form-encoded, and nobody may store them.
+pub fn form(pairs: &[(&str, &str)]) -> Response {
+    text(StatusCode::OK, "application/x-www-form-urlencoded", encode(pairs))
+}
+
+/// An error of OAuth 1.0a (RFC 5849 §3.2). `reason` is for the log.
+pub fn oauth1_error(status: StatusCode, said: &str, reason: &str) -> Response {
+    let mut response = text(status, "text/plain; charset=utf-8", said.to_owned());
+    set(&mut response, WWW_AUTHENTICATE, r#"OAuth realm="api""#);
+    because(&mut response, "oauth1", format!("{said} {reason}"), true);
+    response
+}
+
+/// As [`oauth1_error`], where nothing was done: too many tries, or storage does not answer.
+pub fn oauth1_unavailable(error: &OAuthError) -> Response {
+    let said = match error.code() {
+        ErrorCode::TooManyAttempts => "Too many failures: try again later.",
+        _ => "Try again in a moment.",
+    };
+    let mut response = text(status(error.code()), "text/plain; charset=utf-8", said.to_owned());
+    finish_error(&mut response, error);
+    response
+}
+
+fn text(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(body.into_bytes());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    forbid_storing(response.headers_mut());
+    response
 }
 
 /// An answer without a body.

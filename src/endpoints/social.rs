@@ -66,18 +66,7 @@ pub fn read_convert_token<'a>(params: &'a Params, call: &'a Call<'_>) -> Result<
 pub fn read_token_exchange<'a>(params: &'a Params, call: &'a Call<'_>) -> Result<Asked<'a>, OAuthError> {
     let token = params.required("subject_token")?;
     let token_type = params.required("subject_token_type")?;
-    for name in ["resource", "audience"] {
-        if params.contains(name) {
-            let reason = format!("{name} is not supported: tokens are for the application itself");
-            return Err(OAuthError::new(ErrorCode::InvalidTarget, reason));
-        }
-    }
-    if params.contains("actor_token") || params.contains("actor_token_type") {
-        return Err(OAuthError::invalid_request("actor_token is not supported"));
-    }
-    if params.optional("requested_token_type").is_some_and(|wanted| wanted != ACCESS_TOKEN) {
-        return Err(OAuthError::invalid_request("requested_token_type must be that of an access token"));
-    }
+    check_token_exchange(params)?;
     check_form(token, "subject_token")?;
     let presented = match token_type {
         ACCESS_TOKEN => Presented::AccessToken(Secret::new(token)),
@@ -92,6 +81,27 @@ pub fn read_token_exchange<'a>(params: &'a Params, call: &'a Call<'_>) -> Result
     };
     let provider = provider.ok_or_else(|| OAuthError::invalid_request("backend is not a provider here"))?;
     Ok(asked(GrantType::TokenExchange, provider, presented))
+}
+
+/// Refuses what no token exchange here can do (RFC 8693 §2.1).
+///
+/// # Errors
+/// - `invalid_request`: somebody else is to act, or another kind of token is wanted.
+/// - `invalid_target`: the tokens are to be for somebody else.
+pub fn check_token_exchange(params: &Params) -> Result<(), OAuthError> {
+    for name in ["resource", "audience"] {
+        if params.contains(name) {
+            let reason = format!("{name} is not supported: tokens are for the application itself");
+            return Err(OAuthError::new(ErrorCode::InvalidTarget, reason));
+        }
+    }
+    if params.contains("actor_token") || params.contains("actor_token_type") {
+        return Err(OAuthError::invalid_request("actor_token is not supported"));
+    }
+    if params.optional("requested_token_type").is_some_and(|wanted| wanted != ACCESS_TOKEN) {
+        return Err(OAuthError::invalid_request("requested_token_type must be that of an access token"));
+    }
+    Ok(())
 }
 
 /// RFC 8693 §3.

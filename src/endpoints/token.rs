@@ -7,7 +7,7 @@ use super::{client_auth, respond, social};
 use crate::app::App;
 use crate::call::body::{form, form_or_json};
 use crate::call::{Call, Response};
-use crate::grants::{authorization_code, client_credentials, guessing, password, refresh_token};
+use crate::grants::{authorization_code, client_credentials, guessing, oauth1, password, refresh_token};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
@@ -40,8 +40,12 @@ async fn issue(
     if grant_type == GrantType::Password {
         guessing::check_address(address, call.app)?;
     }
-    if SOCIAL.contains(&grant_type) && !call.app.settings.providers.is_empty() {
+    let is_oauth1 = is_token_exchange_of_oauth1(grant_type, &params);
+    if SOCIAL.contains(&grant_type) && !call.app.settings.providers.is_empty() && !is_oauth1 {
         return convert(grant_type, &params, call).await;
+    }
+    if is_oauth1 {
+        social::check_token_exchange(&params)?;
     }
     let tokens = client_auth::with_client(call, &params, async |client| match grant_type {
         GrantType::Password => password::issue(&params, &client, address, call.app).await,
@@ -50,13 +54,31 @@ async fn issue(
         GrantType::AuthorizationCode => {
             authorization_code::exchange(&params, &client, address, call.app).await
         }
+        GrantType::TokenExchange if is_oauth1 => {
+            oauth1::token_exchange::exchange(&params, &client, address, call.app).await
+        }
         GrantType::Implicit
         | GrantType::DeviceCode
         | GrantType::TokenExchange
         | GrantType::ConvertToken
         | GrantType::OAuth1 => Err(unsupported().into()),
     });
-    tokens.await.map(|tokens| respond::token_body(&tokens))
+    let mut body = respond::token_body(&tokens.await?);
+    if grant_type == GrantType::TokenExchange {
+        note_issued_token_type(&mut body);
+    }
+    Ok(body)
+}
+
+/// True if what is to be exchanged are credentials of OAuth 1.0a.
+fn is_token_exchange_of_oauth1(grant_type: GrantType, params: &Params) -> bool {
+    grant_type == GrantType::TokenExchange
+        && params.optional("subject_token_type") == Some(oauth1::token_exchange::TOKEN_TYPE)
+}
+
+/// RFC 8693 §2.2.1.
+fn note_issued_token_type(body: &mut Map<String, Value>) {
+    body.insert("issued_token_type".to_owned(), social::ACCESS_TOKEN.into());
 }
 
 /// An identity provider's proof for our tokens.
@@ -73,8 +95,7 @@ async fn convert(
     let converted = converted.map_err(|error| social::oauth_error(&error, grant_type))?;
     let mut body = respond::token_body(&converted.tokens);
     if grant_type == GrantType::TokenExchange {
-        // RFC 8693 §2.2.1.
-        body.insert("issued_token_type".to_owned(), social::ACCESS_TOKEN.into());
+        note_issued_token_type(&mut body);
     }
     Ok(body)
 }

@@ -138,7 +138,7 @@ async fn redeem(
     match mint::issue(issuance, now, app).await? {
         Ok(response) => Ok(response),
         Err(Stored::StaleApplication) => Err(GrantError::StaleApplication),
-        Err(Stored::CodeUsed) => Err(end_what_it_bought(code, application, address, app).await),
+        Err(Stored::UsedUp) => Err(end_what_it_bought(code, application, address, app).await),
         Err(Stored::StaleUser | Stored::Yes) => {
             Err(invalid("the user was logged out everywhere, or has ended the authorization").into())
         }

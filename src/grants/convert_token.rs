@@ -95,7 +95,7 @@ pub async fn issue(
             }
             Err(Stored::StaleApplication) => return Err(GrantError::StaleApplication),
             // Somebody else made the user, the link or the grant at the same time.
-            Err(Stored::StaleUser | Stored::CodeUsed | Stored::Yes) => {}
+            Err(Stored::StaleUser | Stored::UsedUp | Stored::Yes) => {}
         }
     }
     Err(StoreError("a login was overtaken by others again and again".to_owned()).into())

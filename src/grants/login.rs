@@ -7,15 +7,25 @@ use crate::crypto::password_hash::PasswordMatch;
 use crate::crypto::random_bytes;
 use crate::model::address::Address;
 use crate::model::application::Application;
+use crate::model::audit::{Action, Actor, By};
+use crate::model::id::GrantId;
 use crate::model::user::User;
 use crate::model::{password, username};
 use crate::protocol::error::OAuthError;
 use crate::store::attempts::{Attempt, Counted, Counter};
+use crate::store::database::StoreError;
+use crate::store::families::{GrantWrite, Login, Stored};
 use crate::store::users::{self, Candidate, LoginCandidate};
+
+/// How often a login is stored anew because the user or the grant changed in between.
+const TRIES: usize = 3;
 
 /// Who has just proven by their password who they are.
 #[derive(Debug)]
-pub struct ProvenUser {
+pub struct ProvenUser<'a> {
+    /// The name by which they did.
+    pub username: &'a str,
+    pub address: Option<Address>,
     pub candidate: LoginCandidate,
     /// A hash of the password with today's parameters, if the stored one has others.
     pub password_hash: Option<String>,
@@ -29,16 +39,60 @@ pub struct ProvenUser {
 /// - `invalid_grant`: they are not those of an active user; which of them is at fault does not show, nor does it take
 ///   another time.
 /// - 429: there were too many wrong passwords from the address.
-pub async fn prove(
-    username: &str,
+pub async fn prove<'a>(
+    username: &'a str,
     password: &str,
     application: Option<&Application>,
     address: Option<Address>,
     app: &App,
-) -> Result<ProvenUser, GrantError> {
+) -> Result<ProvenUser<'a>, GrantError> {
     let (candidate, is_outdated, attempt) = check(username, password, application, address, app).await?;
     let password_hash = if is_outdated { rehash(password, app) } else { None };
-    Ok(ProvenUser { candidate, password_hash, attempt })
+    Ok(ProvenUser { username, address, candidate, password_hash, attempt })
+}
+
+/// Stores what a login at an application leads to, by `issue`, which is told the user's name and what the login is; anew if
+/// the user or the grant changed in between.
+///
+/// # Errors
+/// - `invalid_grant`: the user was changed: the password has to be proven anew.
+/// - [`GrantError::StaleApplication`]: so has the client.
+pub async fn lead_to<T>(
+    proven: ProvenUser<'_>,
+    application: &Application,
+    app: &App,
+    issue: impl AsyncFn(&str, Login<'_>) -> Result<Result<T, Stored>, StoreError>,
+) -> Result<T, GrantError> {
+    let ProvenUser { username, address, mut candidate, password_hash, attempt } = proven;
+    let mut attempt = Some(attempt);
+    let epoch = candidate.user.token_epoch;
+    for _ in 0..TRIES {
+        let user = &candidate.user;
+        let login = Login {
+            user_id: user.id,
+            user_epoch: epoch,
+            grant_id: candidate.grant_id.unwrap_or_else(|| GrantId::random(&*app.random)),
+            grant: if candidate.grant_id.is_none() { GrantWrite::New } else { GrantWrite::Nothing },
+            session: None,
+            social: None,
+            password_hash: password_hash.as_deref(),
+            attempt: attempt.take(),
+            event: By { actor: Actor::User(user.id), address }
+                .did(Action::LoggedIn, format!("application {}", application.id)),
+        };
+        match issue(&user.profile.username, login).await? {
+            Ok(issued) => return Ok(issued),
+            Err(Stored::StaleApplication) => return Err(GrantError::StaleApplication),
+            Err(Stored::StaleUser | Stored::UsedUp | Stored::Yes) => {}
+        }
+        // Another login made the first grant at the same time, or the user has been changed.
+        let again = look_up(username, Some(application), NOT_COUNTED, app).await?;
+        candidate = again
+            .0
+            .filter(|again| again.user.token_epoch == epoch && again.user.profile.is_active)
+            .ok_or_else(|| invalid_credentials("the user was changed during the login"))?;
+    }
+    Err(StoreError("a login was overtaken by others again and again".to_owned()).into())
 }
 
 /// As [`prove`], for who is logged in and is to have another password anyway: nothing is hashed anew. Returns the user as
@@ -98,7 +152,7 @@ async fn find(
 }
 
 /// As it is now.
-pub(super) async fn look_up(
+async fn look_up(
     username: &str,
     application: Option<&Application>,
     attempt: Attempt<Counter>,
@@ -112,7 +166,7 @@ pub(super) async fn look_up(
     }
 }
 
-pub(super) const NOT_COUNTED: Attempt<Counter> = Attempt { account: None, address: None };
+const NOT_COUNTED: Attempt<Counter> = Attempt { account: None, address: None };
 
 /// Exactly one slow hash, whoever is or is not there. Returns the user, and whether the stored hash has other parameters
 /// than today's.

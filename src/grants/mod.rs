@@ -11,6 +11,7 @@ pub mod identity;
 pub mod implicit;
 pub mod login;
 pub mod mail_links;
+pub mod oauth1;
 pub mod password;
 pub mod provider_token;
 pub mod refresh_token;

@@ -1,20 +1,13 @@
 //! The resource owner password credentials grant (RFC 6749 §4.3): for applications registered for it only.
 
 use super::client::AuthenticatedClient;
-use super::login::{self, invalid_credentials};
+use super::login;
 use super::{GrantError, granted_scope};
 use crate::app::App;
 use crate::model::address::Address;
-use crate::model::audit::{Action, Actor, By};
-use crate::model::id::GrantId;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
-use crate::store::database::StoreError;
-use crate::store::families::{GrantWrite, Login, Stored};
 use crate::tokens::mint::{self, Issuance, IssuanceLogin, TokenResponse};
-
-/// How often a login is stored anew because the user or the grant changed in between.
-const TRIES: usize = 3;
 
 /// Issues tokens for a username and password.
 ///
@@ -38,45 +31,10 @@ pub async fn issue(
     let scope = granted_scope(params, application, app)?;
 
     let proven = login::prove(username, password, Some(application), address, app).await?;
-    let (mut candidate, password_hash) = (proven.candidate, proven.password_hash);
-    let mut attempt = Some(proven.attempt);
-    let epoch = candidate.user.token_epoch;
-
-    let now = app.clock.now();
-    for _ in 0..TRIES {
-        let grant_id = candidate.grant_id.unwrap_or_else(|| GrantId::random(&*app.random));
-        let login = Login {
-            user_id: candidate.user.id,
-            user_epoch: epoch,
-            grant_id,
-            grant: if candidate.grant_id.is_none() { GrantWrite::New } else { GrantWrite::Nothing },
-            session: None,
-            social: None,
-            password_hash: password_hash.as_deref(),
-            attempt: attempt.take(),
-            event: By { actor: Actor::User(candidate.user.id), address }
-                .did(Action::LoggedIn, format!("application {}", application.id)),
-        };
-        let login = IssuanceLogin { username: &candidate.user.profile.username, login };
-        let issuance = Issuance {
-            application,
-            login: Some(login),
-            scope: scope.clone(),
-            code: None,
-            with_refresh: true,
-        };
-        match mint::issue(issuance, now, app).await? {
-            Ok(response) => return Ok(response),
-            Err(Stored::StaleApplication) => return Err(GrantError::StaleApplication),
-            Err(Stored::StaleUser | Stored::CodeUsed | Stored::Yes) => {}
-        }
-        // Another login made the first grant at the same time, or the user has been changed: then the password has to
-        // be proven anew, and that is for the client to do.
-        let again = login::look_up(username, Some(application), login::NOT_COUNTED, app).await?;
-        candidate = again
-            .0
-            .filter(|again| again.user.token_epoch == epoch && again.user.profile.is_active)
-            .ok_or_else(|| invalid_credentials("the user was changed during the login"))?;
-    }
-    Err(StoreError("a login was overtaken by others again and again".to_owned()).into())
+    login::lead_to(proven, application, app, async |username, login| {
+        let login = Some(IssuanceLogin { username, login });
+        let issuance = Issuance { application, login, scope: scope.clone(), code: None, with_refresh: true };
+        mint::issue(issuance, app.clock.now(), app).await
+    })
+    .await
 }

@@ -8,16 +8,15 @@ use crate::crypto::random_bytes;
 use crate::model::address::Address;
 use crate::model::application::Application;
 use crate::model::audit::{Action, Actor, By};
-use crate::model::family::{Family, Rotation, RotationNonce};
+use crate::model::family::{Family, Rotation, RotationNonce, TokenDigest};
 use crate::model::scope::{BUILT_IN, Scope};
-use crate::model::time::Timestamp;
 use crate::protocol::error::OAuthError;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
 use crate::store::families::{self, NewAccess, NewRefresh, Replacement};
 use crate::tokens::mint::{Pair, TokenResponse, announce_refresh, derive_pair, refresh_expiry};
 use crate::tokens::revoke;
-use crate::tokens::token::RefreshToken;
+use crate::tokens::token::{Holder, RefreshToken};
 
 /// Exchanges a refresh token for a new pair.
 ///
@@ -33,30 +32,77 @@ pub async fn exchange(
     address: Option<Address>,
     app: &App,
 ) -> Result<TokenResponse, GrantError> {
-    let now = app.clock.now();
     let application = client.application();
     application.check_grant_type(GrantType::RefreshToken)?;
-    let presented = RefreshToken::parse(params.required("refresh_token")?, &app.settings.keys)
+    let token = RefreshToken::parse(params.required("refresh_token")?, &app.settings.keys)
         .ok_or_else(|| invalid("it is not a refresh token of this server"))?;
-    if presented.holder().application != application.id {
+    let presented = Presented {
+        text: token.expose(),
+        holder: token.holder(),
+        digest: token.digest(),
+        scope: params.optional("scope"),
+        rotates: app.settings.rotate_refresh_token || application.is_public(),
+    };
+    let rotated = rotate(&presented, client, address, app).await?;
+    let Rotated { pair, family, is_successor } = rotated;
+    Ok(TokenResponse {
+        access_token: pair.access_token,
+        expires_in: family.access.expires_at.remaining(app.clock.now()),
+        refresh_token: Some(if is_successor { pair.refresh_token } else { token }),
+        scope: family.access.scope,
+    })
+}
+
+/// What a family is rotated with: a refresh token, or what stands in its place.
+pub struct Presented<'a> {
+    pub text: &'a str,
+    pub holder: &'a Holder,
+    /// What the family knows it by.
+    pub digest: TokenDigest,
+    /// What is asked for; none: all that was granted.
+    pub scope: Option<&'a str>,
+    /// A new refresh token takes its place.
+    pub rotates: bool,
+}
+
+/// The pair that was asked for, now or before.
+pub struct Rotated {
+    pub pair: Pair,
+    /// As it is with that pair.
+    pub family: Family,
+    /// The refresh token of the pair takes the place of what was presented.
+    pub is_successor: bool,
+}
+
+/// Replaces the present pair of a family, or repeats what was answered the first time.
+///
+/// # Errors
+/// - As [`exchange`].
+pub async fn rotate(
+    presented: &Presented<'_>,
+    client: &AuthenticatedClient,
+    address: Option<Address>,
+    app: &App,
+) -> Result<Rotated, GrantError> {
+    let (application, now) = (client.application(), app.clock.now());
+    if presented.holder.application != application.id {
         return Err(invalid("it was issued to another application").into());
     }
     // Never more than the application may still have.
-    let scope = match params.optional("scope") {
-        Some(asked) => narrow(asked, &presented, application, app).await?,
+    let scope = match presented.scope {
+        Some(asked) => narrow(asked, presented, application, app).await?,
         None => app.settings.scopes.iter().chain(BUILT_IN).collect(),
     };
     let scope = scope.filter(|token| application.may_have(token, &app.settings.scopes));
 
     let keys = app.settings.keys.first();
     let nonce = RotationNonce::new(keys.id(), random_bytes(&*app.random));
-    let pair = derive_pair(&presented, &nonce, keys);
-    let rotates = app.settings.rotate_refresh_token || application.is_public();
-    let digest = if rotates { pair.refresh_token.digest() } else { presented.digest() };
+    let pair = derive_pair(presented.text, presented.holder, &nonce, keys);
+    let digest = if presented.rotates { pair.refresh_token.digest() } else { presented.digest };
     let replacement = Replacement {
-        family: presented.holder().family,
+        family: presented.holder.family,
         application,
-        presented: &presented.digest(),
+        presented: &presented.digest,
         refresh: NewRefresh { digest, expires_at: refresh_expiry(now, app) },
         nonce,
         access: NewAccess {
@@ -65,7 +111,7 @@ pub async fn exchange(
             expires_at: now + app.settings.access_token_lifetime,
         },
         grace: app.settings.refresh_token_grace,
-        rotates,
+        rotates: presented.rotates,
     };
     let refreshed = families::refresh(&replacement, now, &*app.db).await?;
     if !refreshed.application_is_current {
@@ -74,20 +120,15 @@ pub async fn exchange(
     let family = refreshed.family.ok_or_else(|| invalid("the family is unknown"))?;
     if !refreshed.replaced {
         let by = By { actor: Actor::Application(application.id), address };
-        return repeat(presented, &family, by, app).await;
+        return repeat(presented, family, by, app).await;
     }
     let live = family.check_live().map_err(invalid)?;
     announce_refresh(&family, &live, &pair.access_token, now, app);
-    Ok(respond(pair, presented, rotates, &family, now))
+    Ok(Rotated { pair, family, is_successor: presented.rotates })
 }
 
-/// The presented token is not the present one, or not to be replaced yet.
-async fn repeat(
-    presented: RefreshToken,
-    family: &Family,
-    by: By,
-    app: &App,
-) -> Result<TokenResponse, GrantError> {
+/// What was presented is not the present one, or not to be replaced yet.
+async fn repeat(presented: &Presented<'_>, family: Family, by: By, app: &App) -> Result<Rotated, GrantError> {
     let now = app.clock.now();
     if family.ended_at.is_some() {
         // KV may not have learnt of it when it ended.
@@ -98,19 +139,19 @@ async fn repeat(
     if refresh.is_expired(now) {
         return Err(invalid("it has expired").into());
     }
-    let is_present = refresh.digest == presented.digest();
+    let is_present = refresh.digest == presented.digest;
     let in_grace = |rotation: &&Rotation| {
-        rotation.previous_digest == presented.digest() && now < rotation.at + app.settings.refresh_token_grace
+        rotation.previous_digest == presented.digest && now < rotation.at + app.settings.refresh_token_grace
     };
     if let Some(rotation) = refresh.rotation.as_ref().filter(in_grace) {
         let keys = app.settings.keys.find(rotation.nonce.key_id());
-        let pair = keys.map(|keys| derive_pair(&presented, &rotation.nonce, keys));
+        let pair = keys.map(|keys| derive_pair(presented.text, presented.holder, &rotation.nonce, keys));
         let pair = pair
             .filter(|pair| pair.access_token.digest() == family.access.digest)
             .ok_or_else(|| invalid("the key that derived its successor is gone"))?;
         // KV may not have learnt of it the first time.
-        announce_refresh(family, &live, &pair.access_token, now, app);
-        return Ok(respond(pair, presented, !is_present, family, now));
+        announce_refresh(&family, &live, &pair.access_token, now, app);
+        return Ok(Rotated { pair, family, is_successor: !is_present });
     }
     if !is_present && app.settings.refresh_token_reuse_protection {
         let event = by.did(Action::RefreshTokenReused, format!("family {}", family.id));
@@ -123,35 +164,20 @@ async fn repeat(
 /// The scope may be narrowed for one access token, never widened (RFC 6749 §6).
 async fn narrow(
     asked: &str,
-    presented: &RefreshToken,
+    presented: &Presented<'_>,
     application: &Application,
     app: &App,
 ) -> Result<Scope, GrantError> {
     let asked = Scope::parse(asked)?;
-    let family = families::find(&presented.holder().family, &*app.db).await?;
+    let family = families::find(&presented.holder.family, &*app.db).await?;
     let family = family.ok_or_else(|| invalid("the family is unknown"))?;
     // What was replaced is a repetition or reuse, whatever it asks for.
-    let is_present = family.refresh.as_ref().is_some_and(|refresh| refresh.digest == presented.digest());
+    let is_present = family.refresh.as_ref().is_some_and(|refresh| refresh.digest == presented.digest);
     let may_have = |token| family.scope.contains(token) && application.may_have(token, &app.settings.scopes);
     if is_present && (asked.is_empty() || !asked.iter().all(may_have)) {
         return Err(OAuthError::invalid_scope("scope asks for more than was granted").into());
     }
     Ok(asked)
-}
-
-fn respond(
-    pair: Pair,
-    presented: RefreshToken,
-    rotates: bool,
-    family: &Family,
-    now: Timestamp,
-) -> TokenResponse {
-    TokenResponse {
-        access_token: pair.access_token,
-        expires_in: family.access.expires_at.remaining(now),
-        refresh_token: Some(if rotates { pair.refresh_token } else { presented }),
-        scope: family.access.scope.clone(),
-    }
 }
 
 fn invalid(reason: &'static str) -> OAuthError {

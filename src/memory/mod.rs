@@ -6,8 +6,9 @@ mod published;
 use std::rc::Rc;
 
 use crate::crypto::keys::TokenMac;
+use crate::crypto::secret::Secret;
 use crate::model::application::Application;
-use crate::model::id::{ApplicationId, UserId};
+use crate::model::id::{ApplicationId, FamilyId, UserId};
 use crate::model::time::{Lifetime, Timestamp};
 use crate::tokens::record::{Mark, Marks, RecordUser, TokenRecord, marks_of};
 use crate::tokens::token::AccessToken;
@@ -41,6 +42,8 @@ pub struct Memory {
     pub published: Published,
     applications: Bounded<String, Believed<Rc<Application>>>,
     origins: Bounded<String, Believed<bool>>,
+    /// Secrets of access tokens of OAuth 1.0a, by the family of the token.
+    pub oauth1_secrets: Bounded<FamilyId, Secret>,
     /// Keyed digests of chosen client secrets that were seen to be right, by application.
     proven_secrets: Bounded<ApplicationId, [u8; 32]>,
 }
@@ -112,6 +115,7 @@ impl Default for Memory {
             published: Published::default(),
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),
+            oauth1_secrets: Bounded::new(10_000),
             proven_secrets: Bounded::new(1_000),
         }
     }

@@ -110,6 +110,14 @@ impl Application {
             && self.consumer_secret(keys).is_none()
     }
 
+    /// What people know it by.
+    pub fn shown_name(&self) -> &str {
+        match self.registration.client_name.as_str() {
+            "" => &self.client_id,
+            name => name,
+        }
+    }
+
     pub fn is_public(&self) -> bool {
         self.registration.client_type == ClientType::Public
     }

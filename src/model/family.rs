@@ -28,6 +28,8 @@ pub struct Family {
     pub previous_access: Option<IssuedToken>,
     pub refresh: Option<RefreshState>,
     pub ended_at: Option<Timestamp>,
+    /// The access token is one of OAuth 1.0a: its secret, sealed.
+    pub oauth1_secret: Option<String>,
 }
 
 /// The application of a family, as it was then and as it is now.

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod id;
 pub mod limit;
 pub mod mail_link;
+pub mod oauth1;
 pub mod password;
 pub mod redirect;
 pub mod scope;

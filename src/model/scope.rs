@@ -59,6 +59,14 @@ impl Scope {
         wanted.iter().any(|token| self.contains(token))
     }
 
+    /// What somebody agrees to by now who was asked for these and granted `granted`, and had agreed to `before`. What they
+    /// untick is not agreed to any more; what they were not asked about stays.
+    #[must_use]
+    pub fn agreed(&self, granted: &Self, before: Option<&Self>) -> Self {
+        let is_kept = |token: &&str| granted.contains(token) || !self.contains(token);
+        before.into_iter().flat_map(Self::iter).filter(is_kept).chain(granted.iter()).collect()
+    }
+
     /// Those tokens of ours for which `keep` holds.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {

@@ -21,8 +21,11 @@ pub struct Question<'a> {
     pub application: &'a Application,
     pub username: &'a str,
     pub scope: &'a Scope,
-    pub redirect_uri: &'a str,
-    /// The query of the application's request.
+    /// Where the person goes then; none: nowhere.
+    pub redirect_uri: Option<&'a str>,
+    /// Where the answer goes.
+    pub path: &'static str,
+    /// What the answer brings along: the query of the application's request, or its request token.
     pub request: &'a str,
 }
 
@@ -47,11 +50,7 @@ impl Decision {
 }
 
 pub fn show(question: &Question<'_>, visitor: &Visitor, call: &Call<'_>) -> Response {
-    let registration = &question.application.registration;
-    let name = match registration.client_name.as_str() {
-        "" => question.application.client_id.as_str(),
-        name => name,
-    };
+    let name = question.application.shown_name();
     let content = visitor
         .csrf_field(call)
         .with(&hidden(REQUEST, question.request))
@@ -68,13 +67,17 @@ pub fn show(question: &Question<'_>, visitor: &Visitor, call: &Call<'_>) -> Resp
         .then(" <strong>")
         .say(question.username)
         .then("</strong>.</p>")
-        .with(&form(&format!("{}/o/authorize/", call.issuer), &content))
-        .then("<p class=\"note\">")
-        .say(english::CONSENT_TARGET)
-        .then(" <strong>")
-        .say(&shown_target(question.redirect_uri))
-        .then("</strong>.</p>");
-    let targets = policy_sources(question.redirect_uri).into_iter().collect();
+        .with(&form(&format!("{}{}", call.issuer, question.path), &content));
+    let body = match question.redirect_uri {
+        Some(uri) => body
+            .then("<p class=\"note\">")
+            .say(english::CONSENT_TARGET)
+            .then(" <strong>")
+            .say(&shown_target(uri))
+            .then("</strong>.</p>"),
+        None => body.then("<p class=\"note\">").say(english::CONSENT_VERIFIER).then("</p>"),
+    };
+    let targets = question.redirect_uri.and_then(policy_sources).into_iter().collect();
     let page = Page::new(&english::consent_title(name), body).forms_here(targets);
     visitor.show(page.respond(), call)
 }

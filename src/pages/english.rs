@@ -25,6 +25,9 @@ pub const CLIENT_SECRET: &str = "Client secret";
 pub const CONSENT_ASKS: &str = "asks to act for you. You are logged in as";
 pub const CONSENT_SCOPES: &str = "It would be able to:";
 pub const CONSENT_TARGET: &str = "Whatever you decide, you will be sent on to";
+pub const CONSENT_VERIFIER: &str = "If you allow it, you will get a number to type in there.";
+pub const VERIFIER: &str = "Almost done";
+pub const NOT_AGREED: &str = "You did not agree";
 pub const CONTINUE: &str = "Continue";
 pub const CURRENT_PASSWORD: &str = "Current password";
 pub const DELETE: &str = "Delete";
@@ -217,6 +220,14 @@ pub fn grant_type(name: &str) -> &str {
 }
 
 /// Which application asks.
+pub fn verifier_text(application: &str) -> String {
+    format!("Go back to {application}, and type in this number:")
+}
+
+pub fn not_agreed_text(application: &str) -> String {
+    format!("{application} may do nothing for you. You can close this page.")
+}
+
 pub fn consent_title(name: &str) -> String {
     format!("Allow {name}?")
 }

@@ -14,6 +14,7 @@ pub mod list;
 pub mod login;
 pub mod mail;
 pub mod next;
+pub mod oauth1;
 pub mod password;
 pub mod password_reset;
 pub mod person;

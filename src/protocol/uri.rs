@@ -2,6 +2,8 @@
 
 use fluent_uri::Uri;
 
+use super::params::encode;
+
 /// The schemes that redirect URIs may have; none: `https`, `http` on loopback, and private-use schemes (RFC 8252 §7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedirectSchemes(Option<Vec<String>>);
@@ -60,6 +62,23 @@ pub fn check_redirect_uri(text: &str, schemes: &RedirectSchemes) -> Result<(), &
         (scheme, _) if scheme.contains('.') => Ok(()),
         _ => Err("must be https, http on loopback, or a private-use scheme such as com.example.app"),
     }
+}
+
+/// `uri` with these parameters behind those that it has.
+pub fn with_query(uri: &str, fields: &[(&str, &str)]) -> String {
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{separator}{}", encode(fields))
+}
+
+/// True if nobody on the way can read what is sent there: `https`, or loopback.
+pub fn is_private_url(url: &str) -> bool {
+    Uri::parse(url).is_ok_and(|uri| match uri.scheme().as_str() {
+        scheme if scheme.eq_ignore_ascii_case("https") => true,
+        scheme if scheme.eq_ignore_ascii_case("http") => {
+            uri.authority().is_some_and(|authority| is_loopback(authority.host()))
+        }
+        _ => false,
+    })
 }
 
 /// True if a registered redirect URI is the one that is asked for: the same text, but for the port of a loopback address

@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use super::database::{Database, Statement, StoreError};
-use super::{attempts, audit_events, authorization_codes, mail_links, sessions};
+use super::{
+    attempts, audit_events, authorization_codes, mail_links, oauth1_nonces, oauth1_tokens, sessions,
+};
 use crate::model::time::{Lifetime, Timestamp};
 
 /// How many rows of each kind one step deletes at the most.
@@ -20,6 +22,8 @@ pub struct Cleared {
     pub sessions: u64,
     pub authorization_codes: u64,
     pub mail_links: u64,
+    pub oauth1_tokens: u64,
+    pub oauth1_nonces: u64,
     /// There may be more: do another step.
     pub more: bool,
 }
@@ -34,6 +38,8 @@ impl Cleared {
             "sessions": self.sessions,
             "authorization_codes": self.authorization_codes,
             "mail_links": self.mail_links,
+            "oauth1_tokens": self.oauth1_tokens,
+            "oauth1_nonces": self.oauth1_nonces,
         });
         json!({"deleted": deleted, "more": self.more})
     }
@@ -63,6 +69,8 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
             sessions::delete_expired(now, STEP),
             authorization_codes::delete_expired(now, STEP),
             mail_links::delete_expired(now, STEP),
+            oauth1_tokens::delete_expired(now, STEP),
+            oauth1_nonces::delete_expired(now, STEP),
         ])
         .await?;
     let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
@@ -75,6 +83,8 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
         sessions: sum(&[10]),
         authorization_codes: sum(&[11]),
         mail_links: sum(&[12]),
+        oauth1_tokens: sum(&[13]),
+        oauth1_nonces: sum(&[14]),
         more: changed.iter().any(|&count| count >= STEP.unsigned_abs()),
     })
 }

@@ -4,7 +4,7 @@ use super::attempts::{Attempt, Counted};
 use super::database::{Database, Outcome, Row, Statement, StoreError, outcome};
 use super::grants::Consent;
 use super::social_accounts::SocialLogin;
-use super::{audit_events, authorization_codes, expired, grants, users};
+use super::{audit_events, authorization_codes, expired, grants, oauth1_tokens, users};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::family::{
@@ -24,8 +24,17 @@ pub struct NewFamily<'a> {
     pub scope: &'a Scope,
     pub access: &'a IssuedToken,
     pub refresh: Option<NewRefresh>,
-    /// The authorization code that buys it: used up, or nothing is stored.
-    pub code: Option<&'a TokenDigest>,
+    /// What buys it: used up, or nothing is stored.
+    pub bought_with: Option<Purchase<'a>>,
+    /// The access token is one of OAuth 1.0a: its secret, sealed.
+    pub oauth1_secret: Option<&'a str>,
+}
+
+/// What a family is bought with, by its digest.
+#[derive(Clone, Copy, Debug)]
+pub enum Purchase<'a> {
+    AuthorizationCode(&'a TokenDigest),
+    RequestToken(&'a TokenDigest),
 }
 
 /// The digest of a refresh token, and when it expires; none: never.
@@ -71,8 +80,8 @@ pub enum Stored {
     StaleApplication,
     /// The user or the grant is not what was read: read again.
     StaleUser,
-    /// The authorization code has been used before.
-    CodeUsed,
+    /// What was to buy it has been used before.
+    UsedUp,
 }
 
 /// Stores a family if the application, the user and the grant are still what was read; clears away a few expired rows.
@@ -93,10 +102,15 @@ pub async fn insert(family: &NewFamily<'_>, now: Timestamp, db: &dyn Database) -
             scope.map(|scope| grants::write(&login.grant_id, user, epoch, family.application, scope, now)),
         );
         batch.extend(event.map(|event| audit_events::note(event, now)));
-        if let Some(code) = family.code {
-            let keep = family.access.expires_at;
-            batch.push(authorization_codes::consume(code, family.application, &login.grant_id, keep, now));
-        }
+        batch.extend(family.bought_with.map(|purchase| match purchase {
+            Purchase::AuthorizationCode(code) => {
+                let keep = family.access.expires_at;
+                authorization_codes::consume(code, family.application, &login.grant_id, keep, now)
+            }
+            Purchase::RequestToken(token) => {
+                oauth1_tokens::consume(token, family.application, &login.grant_id, now)
+            }
+        }));
     }
     let insert_at = batch.len();
     batch.push(insert_statement(family, now));
@@ -108,14 +122,17 @@ pub async fn insert(family: &NewFamily<'_>, now: Timestamp, db: &dyn Database) -
     }
     batch.push(expired::delete_a_few(now));
     let consumed_at = batch.len();
-    batch.extend(family.code.map(authorization_codes::is_consumed));
+    batch.extend(family.bought_with.map(|purchase| match purchase {
+        Purchase::AuthorizationCode(code) => authorization_codes::is_consumed(code),
+        Purchase::RequestToken(token) => oauth1_tokens::is_consumed(token),
+    }));
     batch.push(revision_of(&family.application.id));
     let outcomes = db.batch(batch).await?;
     if outcome(&outcomes, insert_at)?.changed > 0 {
         return Ok(Stored::Yes);
     }
-    if family.code.is_some() && outcome(&outcomes, consumed_at)?.first().is_some() {
-        return Ok(Stored::CodeUsed);
+    if family.bought_with.is_some() && outcome(&outcomes, consumed_at)?.first().is_some() {
+        return Ok(Stored::UsedUp);
     }
     match is_current(family.application, outcomes.last())? {
         true => Ok(Stored::StaleUser),
@@ -129,8 +146,9 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
     Statement::new(
         "INSERT INTO families (id, application_id, application_epoch, user_id, user_epoch, grant_id, scope,
          refresh_digest, refresh_expires_at, access_digest, access_scope, access_issued_at, access_expires_at,
-         created_at, expires_at)
-         SELECT ?1, a.id, a.token_epoch, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM applications a
+         created_at, expires_at, oauth1_secret)
+         SELECT ?1, a.id, a.token_epoch, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?19
+         FROM applications a
          WHERE a.id = ?2 AND a.revision = ?3 AND a.is_active = 1 AND (?4 IS NULL OR EXISTS (
            SELECT 1 FROM users u JOIN grants g ON g.user_id = u.id
            WHERE u.id = ?4 AND u.token_epoch = ?5 AND u.is_active = 1
@@ -157,9 +175,10 @@ fn insert_statement(family: &NewFamily<'_>, now: Timestamp) -> Statement {
         None => Some(family.access.expires_at),
         Some(refresh) => refresh.expires_at.map(|at| at.max(family.access.expires_at)),
     })
-    .bind(family.code.is_some())
+    .bind(family.bought_with.is_some())
     .bind(login.and_then(|login| login.session).map(|session| session.to_string()))
     .bind(login.and_then(|login| login.social).map(|social| social.account.to_string()))
+    .bind(family.oauth1_secret.map(str::to_owned))
 }
 
 /// Finds a family, as it is in the database now, with the state of all that it hangs on.
@@ -248,6 +267,7 @@ fn replace_statement(replacement: &Replacement<'_>, now: Timestamp) -> Statement
              FROM json_each('["' || replace(scope, ' ', '","') || '"]') granted
              WHERE granted.value IN (SELECT value FROM json_each(?10))),
            access_digest = ?9, access_issued_at = ?8, access_expires_at = ?11,
+           oauth1_secret = CASE WHEN previous_refresh_digest IS NULL THEN oauth1_secret END,
            expires_at = CASE WHEN ?6 IS NULL THEN NULL ELSE max(?6, ?11) END
          WHERE id = ?1 AND refresh_digest = ?2 AND application_id = ?3 AND ended_at IS NULL
          AND (refresh_expires_at IS NULL OR refresh_expires_at > ?8)
@@ -344,7 +364,7 @@ pub async fn end_refresh_tokens(
     db.batch(vec![end, audit_events::note(event, now)]).await.map(drop)
 }
 
-fn find_statement(family: &FamilyId) -> Statement {
+pub(super) fn find_statement(family: &FamilyId) -> Statement {
     Statement::new(
         "SELECT f.*, a.client_id, a.is_active AS application_is_active, a.token_epoch AS application_epoch_now,
          u.username, u.is_active AS user_is_active, u.token_epoch AS user_epoch_now,
@@ -355,18 +375,18 @@ fn find_statement(family: &FamilyId) -> Statement {
     .bind(family)
 }
 
-fn revision_of(application: &ApplicationId) -> Statement {
+pub(super) fn revision_of(application: &ApplicationId) -> Statement {
     Statement::new("SELECT revision FROM applications WHERE id = ?1").bind(application)
 }
 
-fn is_current(application: &Application, revision: Option<&Outcome>) -> Result<bool, StoreError> {
+pub(super) fn is_current(application: &Application, revision: Option<&Outcome>) -> Result<bool, StoreError> {
     match revision.and_then(Outcome::first) {
         Some(row) => Ok(row.text("revision")? == application.revision),
         None => Ok(false),
     }
 }
 
-fn read(row: &Row) -> Result<Family, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Family, StoreError> {
     Ok(Family {
         id: row.parsed("id", FamilyId::parse)?,
         application: read_application(row)?,
@@ -381,6 +401,7 @@ fn read(row: &Row) -> Result<Family, StoreError> {
         previous_access: read_previous_access(row)?,
         refresh: read_refresh(row)?,
         ended_at: row.optional_time("ended_at")?,
+        oauth1_secret: row.optional_text("oauth1_secret")?.map(str::to_owned),
     })
 }
 

@@ -9,6 +9,8 @@ pub mod expired;
 pub mod families;
 pub mod grants;
 pub mod mail_links;
+pub mod oauth1_nonces;
+pub mod oauth1_tokens;
 pub mod provider_tokens;
 pub mod purges;
 pub mod sealed;

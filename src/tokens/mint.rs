@@ -14,7 +14,7 @@ use crate::model::scope::Scope;
 use crate::model::time::{Lifetime, Timestamp};
 use crate::protocol::grant_type::GrantType;
 use crate::store::database::StoreError;
-use crate::store::families::{self, Login, NewFamily, NewRefresh, Stored};
+use crate::store::families::{self, Login, NewFamily, NewRefresh, Purchase, Stored};
 
 /// A successful token response (RFC 6749 §5.1).
 #[derive(Debug)]
@@ -88,7 +88,8 @@ pub async fn issue(
         refresh: refresh_token
             .as_ref()
             .map(|token| NewRefresh { digest: token.digest(), expires_at: refresh_expiry(now, app) }),
-        code: code.as_ref(),
+        bought_with: code.as_ref().map(Purchase::AuthorizationCode),
+        oauth1_secret: None,
     };
     match families::insert(&family, now, &*app.db).await? {
         Stored::Yes => {
@@ -113,12 +114,11 @@ pub struct Pair {
 
 /// Derives the pair from the presented token and the rotation's nonce: whoever presents the same token again within the
 /// grace is answered the same pair, and nothing that is stored leads to it. `keys` are those that the nonce names.
-pub fn derive_pair(presented: &RefreshToken, nonce: &RotationNonce, keys: &Keys) -> Pair {
-    let holder = *presented.holder();
-    let secret = |kind| keys.derive(presented.expose(), nonce.as_bytes(), kind);
+pub fn derive_pair(presented: &str, holder: &Holder, nonce: &RotationNonce, keys: &Keys) -> Pair {
+    let secret = |kind| keys.derive(presented, nonce.as_bytes(), kind);
     Pair {
-        access_token: AccessToken::mint(holder, secret("access"), keys),
-        refresh_token: RefreshToken::mint(holder, secret("refresh"), keys),
+        access_token: AccessToken::mint(*holder, secret("access"), keys),
+        refresh_token: RefreshToken::mint(*holder, secret("refresh"), keys),
     }
 }
 

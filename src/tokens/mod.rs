@@ -2,6 +2,7 @@
 
 pub mod find;
 pub mod mint;
+pub mod oauth1;
 pub mod record;
 pub mod revoke;
 pub mod token;

@@ -1,6 +1,6 @@
-//! The tokens themselves: `pst_at_`, `pst_rt_` or, for authorization codes, `pst_ac_`, and base64url of key id (1 byte), family (16), application (12), user (12),
-//! grant (12), secret (32), and a MAC (12) over the prefix and all before it. A made-up one is refused without I/O. User
-//! and grant are zero for client credentials.
+//! The tokens themselves: a prefix such as `pst_at_`, and base64url of key id (1 byte), family (16), application (12), user
+//! (12), grant (12), secret (32), and a MAC (12) over the prefix and all before it. A made-up one is refused without I/O. User
+//! and grant are zero where nobody has logged in.
 //!
 //! A token names all that could end it, so that one bulk read of KV can ask for its record and every mark at once.
 
@@ -15,6 +15,8 @@ use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 pub const ACCESS_PREFIX: &str = "pst_at_";
 pub const REFRESH_PREFIX: &str = "pst_rt_";
 pub const CODE_PREFIX: &str = "pst_ac_";
+pub const OAUTH1_REQUEST_PREFIX: &str = "pst_1r_";
+pub const OAUTH1_ACCESS_PREFIX: &str = "pst_1a_";
 
 const SECRET_LENGTH: usize = 32;
 
@@ -29,6 +31,13 @@ pub struct RefreshToken(Sealed);
 
 /// An authorization code as its holder knows it (RFC 6749 §1.3.1). It names the family that it buys. Never stored, never logged.
 pub struct AuthorizationCode(Sealed);
+
+/// A request token of OAuth 1.0a: temporary credentials (RFC 5849 §1.1). It names the family that it is exchanged for. Worth
+/// nothing without its secret.
+pub struct Oauth1RequestToken(Sealed);
+
+/// An access token of OAuth 1.0a: token credentials (RFC 5849 §1.1). Worth nothing without its secret.
+pub struct Oauth1AccessToken(Sealed);
 
 struct Sealed {
     text: String,
@@ -91,6 +100,8 @@ macro_rules! token {
 token!(AccessToken, ACCESS_PREFIX);
 token!(RefreshToken, REFRESH_PREFIX);
 token!(AuthorizationCode, CODE_PREFIX);
+token!(Oauth1RequestToken, OAUTH1_REQUEST_PREFIX);
+token!(Oauth1AccessToken, OAUTH1_ACCESS_PREFIX);
 
 fn seal(prefix: &str, holder: &Holder, secret: &[u8; SECRET_LENGTH], keys: &Keys) -> (String, TokenMac) {
     let (user, grant) = match &holder.user {

@@ -31,7 +31,7 @@ fn cleartokens_deletes_what_has_expired_and_nothing_else() {
     server.advance(35_998);
     assert_eq!(
         clear(&server),
-        json!({"deleted": {"families": 0, "grants": 0, "attempts": 1, "audit_events": 0, "sessions": 0, "authorization_codes": 0, "mail_links": 0}, "more": false})
+        json!({"deleted": {"families": 0, "grants": 0, "attempts": 1, "audit_events": 0, "sessions": 0, "authorization_codes": 0, "mail_links": 0, "oauth1_tokens": 0, "oauth1_nonces": 0}, "more": false})
     );
     server.advance(1); // the token of client credentials
     assert_eq!(clear(&server)["deleted"]["families"], 1);
@@ -119,7 +119,7 @@ fn cleartokens_goes_in_bounded_steps() {
     server.db.multiply("families", 1_200);
     server.advance(36_000);
     let steps: Vec<Value> = (0..3).map(|_| clear(&server)).collect();
-    let step = |families: u32, more: bool| json!({"deleted": {"families": families, "grants": 0, "attempts": 0, "audit_events": 0, "sessions": 0, "authorization_codes": 0, "mail_links": 0}, "more": more});
+    let step = |families: u32, more: bool| json!({"deleted": {"families": families, "grants": 0, "attempts": 0, "audit_events": 0, "sessions": 0, "authorization_codes": 0, "mail_links": 0, "oauth1_tokens": 0, "oauth1_nonces": 0}, "more": more});
     assert_eq!(steps, [step(500, true), step(500, true), step(200, false)]);
 }
 

@@ -42,6 +42,7 @@ mod mail_pages;
 mod master_key;
 mod metadata;
 mod native_apps;
+mod oauth1;
 mod oauth1_applications;
 mod parsers;
 mod password_grant;

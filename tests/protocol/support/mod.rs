@@ -6,6 +6,7 @@ pub mod edge;
 pub mod hot;
 mod mail;
 mod meddling;
+pub mod oauth1;
 mod outbound;
 mod response;
 mod signatures;

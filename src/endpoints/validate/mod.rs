@@ -1,22 +1,24 @@
 //! Validation of a forwarded `Authorization` header, over HTTP or RPC: is this token good, and good enough?
 
-use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+mod signed;
+mod social;
 
-use super::introspect::Active;
+pub use signed::may_sign_body;
+pub use social::is_social;
+
+use http::StatusCode;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+
+use super::introspect::{Active, BEARER};
 use super::respond;
-use super::social::LONGEST_PROOF;
 use crate::app::App;
 use crate::call::{self, Call, Request, Response, header};
 use crate::crypto::encoding::header_text;
-use crate::crypto::secret::Secret;
-use crate::grants::social_bearer;
 use crate::model::scope::Scope;
 use crate::protocol::authorization;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::settings::SettingError;
-use crate::social::provider::Provider;
 use crate::tokens::find::{self, Found};
 use crate::tokens::record::TokenRecord;
 use crate::tokens::token::AccessToken;
@@ -35,6 +37,9 @@ pub struct Demands {
     pub audience: Option<String>,
     /// The method of the original request.
     pub method: Option<String>,
+    /// Its URL, and its body if that is a form: read where the request may be signed.
+    pub url: Option<String>,
+    pub form: Option<Vec<u8>>,
 }
 
 /// `/validate/`, by any method.
@@ -67,7 +72,12 @@ pub async fn answer(
         Err(error) => return respond::bearer_error(&error, None),
     };
     if app.settings.social_bearer
-        && let Some(answer) = social_answer(authorization, &needed, demands.fresh, call, app).await
+        && let Some(answer) = social::answer(authorization, &needed, demands.fresh, call, app).await
+    {
+        return answer;
+    }
+    if authorization.is_none_or(signed::is_oauth1)
+        && let Some(answer) = signed::answer(authorization, demands, &needed, app).await
     {
         return answer;
     }
@@ -82,70 +92,8 @@ pub async fn answer(
     match find::find(&token, demands.fresh, app.clock.now(), app).await {
         Err(error) => respond::bearer_error(&error.into(), None),
         Ok(Found::Refused(reason)) => respond::bearer_error(&invalid_token().because(reason), None),
-        Ok(Found::Good(record)) => needed.answer(&record),
+        Ok(Found::Good(record)) => needed.answer(&record, BEARER),
     }
-}
-
-/// The answer to a header with a provider's token (compat: drf-social-oauth2's authentication class), if it is one.
-async fn social_answer(
-    authorization: Option<&str>,
-    needed: &Needed,
-    fresh: bool,
-    call: Option<&Call<'_>>,
-    app: &App,
-) -> Option<Response> {
-    let header = authorization?;
-    let (provider, token) = match read_social(header, app)? {
-        Ok(found) => found,
-        Err(error) => return Some(respond::unlogged_bearer_error(&error)),
-    };
-    let address = call.and_then(Call::address);
-    Some(match social_bearer::find(&token, provider, fresh, address, app).await {
-        Ok(record) => needed.answer(&record),
-        Err(error) => social_error(&error, provider),
-    })
-}
-
-/// True if a request brings a provider's token.
-pub fn is_social(request: &Request) -> bool {
-    let header = header(request, AUTHORIZATION.as_str()).ok().flatten();
-    header.and_then(authorization::parse_social_bearer).is_some_and(|parts| parts.token.is_some())
-}
-
-/// The provider and its token, in the texts of drf-social-oauth2 where something is wrong; none if the header is not of that
-/// kind.
-fn read_social<'a>(header: &str, app: &'a App) -> Option<Result<(&'a Provider, Secret), OAuthError>> {
-    let providers = &app.settings.providers;
-    let malformed = |what| Some(Err(OAuthError::invalid_request(format!("Invalid token header. {what}"))));
-    let parts = authorization::parse_social_bearer(header)?;
-    match (providers.find(parts.backend), parts.token) {
-        (_, None) if parts.backend.is_empty() => malformed("No backend provided."),
-        (Some(_), None) => malformed("No credentials provided."),
-        // One of our own.
-        (None, None) => None,
-        (_, Some(token)) if token.contains([' ', '\t']) => {
-            malformed("Token string should not contain spaces.")
-        }
-        (_, Some(token)) if token.len() > LONGEST_PROOF => malformed("The token is too long."),
-        (Some(provider), Some(token)) => Some(Ok((provider, Secret::new(token)))),
-        (None, Some(_)) => Some(Err(OAuthError::new(ErrorCode::InvalidToken, "Invalid backend."))),
-    }
-}
-
-/// drf-social-oauth2's challenge is `Bearer backend realm="api"`: here it is of the form of RFC 9110 §11.6.1.
-fn social_error(error: &OAuthError, provider: &Provider) -> Response {
-    let mut response = respond::bearer_error(error, None);
-    if error.code() == ErrorCode::TooManyAttempts {
-        // Nothing is known of the token; and who asks here knows 503, not 429.
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().remove(WWW_AUTHENTICATE);
-    }
-    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-    let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
-    if let Some(challenge) = rest.map(|rest| format!(r#"Bearer backend="{}", {rest}"#, provider.name)) {
-        call::set(&mut response, WWW_AUTHENTICATE, &challenge);
-    }
-    response
 }
 
 /// The answer while a setting cannot be used: nobody knows of any token whether it is good.
@@ -176,6 +124,10 @@ impl Demands {
         }
         check_forwarded(request)?;
         let method = header(request, "x-forwarded-method")?;
+        let (url, form) = match signed::may_be(request) {
+            true => (signed::url(request)?, signed::form(request)),
+            false => (None, None),
+        };
         Ok(Self {
             scope: query.optional("scope").map(str::to_owned),
             any_scope: query.optional("any_scope").map(str::to_owned),
@@ -183,6 +135,8 @@ impl Demands {
             fresh: query.optional("fresh") == Some("1"),
             audience: query.optional("audience").map(str::to_owned),
             method: method.map(str::to_owned),
+            url,
+            form,
         })
     }
 
@@ -230,9 +184,9 @@ struct Needed {
 }
 
 impl Needed {
-    fn answer(&self, record: &TokenRecord) -> Response {
+    fn answer(&self, record: &TokenRecord, token_type: &'static str) -> Response {
         match self.check(record) {
-            Ok(()) => good(record),
+            Ok(()) => good(record, token_type),
             Err((error, scope)) => respond::bearer_error(&error, Some(&scope)),
         }
     }
@@ -267,8 +221,8 @@ fn bearer_token(header: &str) -> Result<Option<&str>, OAuthError> {
     }
 }
 
-fn good(record: &TokenRecord) -> Response {
-    let mut response = respond::json(StatusCode::OK, &Active::new(record));
+fn good(record: &TokenRecord, token_type: &'static str) -> Response {
+    let mut response = respond::json(StatusCode::OK, &Active::new(record, token_type));
     let mut set = |name, value: &str| call::set(&mut response, name, &header_text(value));
     if let Some(user) = &record.user {
         set(SUBJECT, &user.id);

@@ -1,0 +1,111 @@
+//! A signed request (RFC 5849 §3) in the place of a token: what was signed stands in the headers that the proxy sets.
+
+use http::Method;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+
+use super::{Demands, Needed, invalid_token, is_method};
+use crate::app::App;
+use crate::call::body::{MediaType, media_type};
+use crate::call::{Request, Response, header, set};
+use crate::endpoints::respond;
+use crate::grants::oauth1::{Oauth1Error, Refusal, resource};
+use crate::protocol::error::OAuthError;
+use crate::protocol::oauth1::{Received, SignedRequest};
+
+/// What RFC 7662 §2.2 calls the type of the token.
+const OAUTH1: &str = "OAuth";
+
+/// The answer to a signed request; none if it is not signed.
+pub async fn answer(
+    authorization: Option<&str>,
+    demands: &Demands,
+    needed: &Needed,
+    app: &App,
+) -> Option<Response> {
+    let (request, url) = match read(authorization, demands) {
+        Ok(Some(read)) => read,
+        Ok(None) => return None,
+        Err(error) => return Some(refused(&error)),
+    };
+    let response = match resource::find(&request, url, app).await {
+        Ok(record) => needed.answer(&record, OAUTH1),
+        Err(error) => return Some(refused(&error)),
+    };
+    Some(with_scheme(response))
+}
+
+fn read<'a>(
+    authorization: Option<&str>,
+    demands: &'a Demands,
+) -> Result<Option<(SignedRequest, &'a str)>, Oauth1Error> {
+    let method = demands.method.as_deref().filter(|method| is_method(method));
+    let (Some(method), Some(url)) = (method, demands.url.as_deref()) else {
+        return match authorization {
+            None => Ok(None),
+            Some(_) => Err(Refusal::Malformed.because("the original request is not told")),
+        };
+    };
+    let received = Received { method, url, authorization, form: demands.form.as_deref() };
+    Ok(SignedRequest::read(&received)?.map(|request| (request, url)))
+}
+
+/// What OAuth 1.0a refuses, in the codes of Bearer tokens.
+fn refused(error: &Oauth1Error) -> Response {
+    let response = match error {
+        Oauth1Error::Unavailable(error) => respond::bearer_error(error, None),
+        Oauth1Error::Refused { refusal: Refusal::Malformed | Refusal::Missing(_), reason } => {
+            let error = OAuthError::invalid_request(
+                "the signed request is malformed, or not all of X-Forwarded-Method, X-Forwarded-Host and X-Forwarded-Uri are there",
+            );
+            respond::bearer_error(&error.because(reason.clone().into_owned()), None)
+        }
+        Oauth1Error::Refused { reason, .. } => {
+            respond::bearer_error(&invalid_token().because(reason.clone().into_owned()), None)
+        }
+    };
+    with_scheme(response)
+}
+
+/// The challenge of the scheme that was used.
+fn with_scheme(mut response: Response) -> Response {
+    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
+    if let Some(challenge) = rest.map(|rest| format!("OAuth {rest}")) {
+        set(&mut response, WWW_AUTHENTICATE, &challenge);
+    }
+    response
+}
+
+/// True of the scheme `OAuth` (RFC 5849 §3.5.1).
+pub fn is_oauth1(authorization: &str) -> bool {
+    let scheme = authorization.split(' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("oauth")
+}
+
+/// True if the parameters of a signature may stand in it: then its body matters, too.
+pub fn may_be(request: &Request) -> bool {
+    match header(request, AUTHORIZATION.as_str()) {
+        Ok(authorization) => authorization.is_none_or(is_oauth1),
+        Err(_) => false,
+    }
+}
+
+/// True if parameters in its body may have been signed.
+pub fn may_sign_body(request: &Request) -> bool {
+    !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && may_be(request)
+}
+
+/// What the client called, if the proxy tells it whole.
+pub fn url(request: &Request) -> Result<Option<String>, OAuthError> {
+    if let Some(url) = header(request, "x-original-url")? {
+        return Ok(Some(url.to_owned()));
+    }
+    let (host, uri) = (header(request, "x-forwarded-host")?, header(request, "x-forwarded-uri")?);
+    let scheme = header(request, "x-forwarded-proto")?.unwrap_or("https");
+    Ok(host.zip(uri).map(|(host, uri)| format!("{scheme}://{host}{uri}")))
+}
+
+/// The body, if it is a form (RFC 5849 §3.4.1.3.1).
+pub fn form(request: &Request) -> Option<Vec<u8>> {
+    Some(request.body().clone()).filter(|_| media_type(request) == MediaType::Form)
+}
