@@ -9,6 +9,7 @@ use crate::app::{OutboundError, OutboundRequest, OutboundResponse};
 use crate::crypto::encoding::{base64url, from_base64url};
 use crate::crypto::secret::Secret;
 use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
+use crate::model::time::Lifetime;
 use crate::protocol::jwk::JwkSet;
 use crate::store::database::{self, Statement, StoreError};
 
@@ -51,6 +52,16 @@ pub async fn send_outbound(request: JsValue) -> JsValue {
         Err(error) => json!({"error": error.to_string()}),
     };
     JsValue::from_str(&answer.to_string())
+}
+
+/// What this isolate remembers of what providers publish gets older by so many seconds.
+#[wasm_bindgen(js_name = agePublished)]
+pub async fn age_published(seconds: JsValue) {
+    #[expect(clippy::cast_possible_truncation, reason = "whole seconds are wanted")]
+    let by = Lifetime(seconds.as_f64().unwrap_or_default() as i64);
+    if let Ok(app) = app() {
+        app.memory.borrow_mut().published.age(by);
+    }
 }
 
 /// Panics, at once or when D1 has answered; never resolves.

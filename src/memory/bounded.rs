@@ -44,6 +44,11 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         self.old.remove(key);
     }
 
+    #[cfg(feature = "test_hooks")]
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.young.values_mut().chain(self.old.values_mut())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.young.is_empty() && self.old.is_empty()
     }

@@ -112,4 +112,13 @@ impl Published {
         };
         urls.into_iter().filter_map(begin).collect()
     }
+
+    /// What is remembered gets older, for the tests in workerd.
+    #[cfg(feature = "test_hooks")]
+    pub fn age(&mut self, by: Lifetime) {
+        for document in self.documents.values_mut() {
+            document.fetched_at = Timestamp(document.fetched_at.0.saturating_sub(by.0));
+            document.tried_at = Timestamp(document.tried_at.0.saturating_sub(by.0));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 // Logging in by an identity provider: the built Worker in workerd, without wrangler's proxy, and a real OpenID provider.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { exportSPKI, importJWK } from "jose";
 import * as client from "openid-client";
 import { startBare } from "./bare.mjs";
@@ -23,8 +24,11 @@ before(async () => {
 after(() => provider.close());
 afterEach(() => provider.recover());
 
-/** A Worker that remembers nothing, over a D1 and a KV that hold one application, with the provider as `op`. */
-async function start() {
+/**
+ * A Worker that remembers nothing, over a D1 and a KV that hold one application, with the provider as `op`: with these more members and
+ * settings.
+ */
+async function start({ members, settings, testHooks } = {}) {
   let log = "";
   const providers = {
     op: {
@@ -34,6 +38,7 @@ async function start() {
       label: "The provider",
       scope: "openid email profile offline_access",
       authorization_parameters: { prompt: "consent" },
+      ...members,
     },
   };
   const bindings = {
@@ -42,9 +47,9 @@ async function start() {
     SOCIAL_AUTH_PROVIDERS: JSON.stringify(providers),
     SOCIAL_DEFAULT_APPLICATION: "my-app",
     ADDRESS_FAILURE_LIMIT: "0", // else refusals are counted, and stored
+    ...settings,
   };
-  const bare = await startBare({ bindings, schema, hear: (line) => (log += `${line}\n`) });
-  const { url, env, stop } = bare;
+  const { url, env, rpc, stop } = await startBare({ bindings, schema, hear: (line) => (log += `${line}\n`), testHooks });
   provider.client.redirect_uris.push(`${url.origin}/complete/op/`, `${url.origin}/auth/complete/op/`);
   const ask = (path, init) => fetch(new URL(path, url), { redirect: "manual", ...init });
   const post = (path, params, headers = {}) => ask(path, { method: "POST", headers, body: new URLSearchParams(params) });
@@ -73,6 +78,7 @@ async function start() {
   return {
     url,
     env,
+    rpc,
     fetch: ask,
     post,
     admin,
@@ -345,6 +351,51 @@ describe("a provider that fails", () => {
       await postern.stop();
     }
   });
+});
+
+describe("what the provider has published an hour ago", () => {
+  const ways = {
+    "a request": async (postern, id_token) => (await postern.convert({ id_token })).status === 200,
+    "an RPC call": async (postern, id_token) => (await postern.rpc("validate", `Bearer op ${id_token}`, { fresh: true })).resolved.status === 200,
+  };
+
+  /** Looks until it is so, or the test takes too long. */
+  const until = async (isSo, { signal }) => {
+    while (!(await isSo()) && !signal.aborted) await nextTurn();
+  };
+
+  for (const [what, isGood] of Object.entries(ways)) {
+    test(`serves ${what}, and is fetched anew after the answer`, limit, async (t) => {
+      const postern = await start({ members: { proofs: ["id_token"] }, settings: { SOCIAL_BEARER: "true" }, testHooks: true });
+      try {
+        const old = await provider.signIdToken();
+        const metadata = await (await fetch(provider.endpoints.discovery)).text();
+        provider.forget();
+        assert.ok(await isGood(postern, old));
+        assert.ok(await isGood(postern, old));
+        assert.deepEqual([provider.count("discovery"), provider.count("jwks")], [1, 1]);
+
+        await provider.rotateKeys();
+        await postern.rpc("agePublished", 3_700);
+        let held;
+        // It does not answer until we have been answered.
+        provider.breakDown("discovery", (response) => (held = response));
+        assert.ok(await isGood(postern, old));
+        await until(() => held, t);
+        assert.deepEqual([provider.count("discovery"), provider.count("jwks")], [2, 1]);
+        provider.recover();
+        held.writeHead(200, { "Content-Type": "application/json" }).end(metadata);
+        await until(() => provider.count("jwks") === 2, t);
+        // A key that is gone there is gone here once it is renewed.
+        await until(async () => !(await isGood(postern, old)), t);
+        assert.ok(await isGood(postern, await provider.signIdToken()));
+        assert.deepEqual([provider.count("discovery"), provider.count("jwks")], [2, 2]);
+        assert.ok(!postern.log().includes("renewal_failed"), postern.log());
+      } finally {
+        await postern.stop();
+      }
+    });
+  }
 });
 
 describe("a person who is sent there", () => {

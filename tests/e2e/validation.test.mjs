@@ -191,7 +191,7 @@ test("the Worker exports fetch, scheduled and validate, and nothing else", async
 });
 
 test("RPC reaches nothing else, by whatever name", async () => {
-  const names = ["start", "env", "ctx", "args", "ctor", "instance", "instanceId", "queue", "email", "alarm", "runStatements", "sendOutbound", "verifySignature", "signMessage", "panicNow", "askForever", "__wbg_reset_state"];
+  const names = ["start", "env", "ctx", "args", "ctor", "instance", "instanceId", "queue", "email", "alarm", "runStatements", "sendOutbound", "verifySignature", "signMessage", "agePublished", "panicNow", "askForever", "__wbg_reset_state"];
   for (const name of names) {
     assert.match((await postern.caller(`/read?property=${name}`)).rejected ?? "", /does not implement|reserved/, name);
     assert.match((await postern.rpc(name)).rejected ?? "", /does not implement|reserved/, name);
@@ -200,7 +200,7 @@ test("RPC reaches nothing else, by whatever name", async () => {
 
 test("the release holds none of the methods for tests", () => {
   const contains = (folder, name, text) => readFileSync(`${checkout}/${folder}/${name}`).includes(text);
-  for (const method of ["runStatements", "sendOutbound", "verifySignature", "signMessage", "panicNow", "askForever"]) {
+  for (const method of ["runStatements", "sendOutbound", "verifySignature", "signMessage", "agePublished", "panicNow", "askForever"]) {
     assert.deepEqual([contains("build", "index.js", method), contains("build", "index_bg.wasm", method)], [false, false]);
     assert.deepEqual([contains("build/test_hooks", "index.js", method), contains("build/test_hooks", "index_bg.wasm", method)], [true, true]);
   }
