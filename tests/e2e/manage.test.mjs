@@ -1,7 +1,7 @@
 // `npm run manage`: each of the operator's commands against a server elsewhere, judged by what the API then does.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createCipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, generateKeyPairSync, hkdfSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
@@ -136,6 +136,35 @@ test("an application is created with a secret that works, and one that is chosen
   const chosen = { client_id: "chosen", client_secret: "a-secret-of-the-operators-own-choice" };
   await prints(["createapplication", "confidential", "client-credentials", "--client-id", chosen.client_id, "--client-secret", chosen.client_secret]);
   assert.equal(await clientCredentials(chosen), 200);
+});
+
+test("an application that signs its requests is created with its methods and public keys", async () => {
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwks = (key) => JSON.stringify({ keys: [key.export({ format: "jwk" })] });
+  const typed = ["createapplication", "confidential", "oauth1,client-credentials", "--redirect-uris", "https://a.example/cb", "--xauth-allowed"];
+  const created = await json([...typed, "--signature-methods", "RSA-SHA256 HMAC-SHA256", "--signature-methods", "PLAINTEXT", "--jwks", jwks(publicKey)]);
+  const { client_secret, ...shown } = created;
+  assert.deepEqual([shown.grant_types, shown.oauth1_signature_methods, JSON.stringify(shown.jwks), shown.xauth_allowed],
+    [["oauth1", "client_credentials"], ["RSA-SHA256", "HMAC-SHA256", "PLAINTEXT"], jwks(publicKey), true]);
+  assert.deepEqual(await api(`applications/${created.client_id}`), shown);
+  assert.equal(await clientCredentials(created), 200);
+  assert.match(await prints(["showapplication", created.client_id]), /^oauth1_signature_methods +RSA-SHA256 HMAC-SHA256 PLAINTEXT$/m);
+
+  const { d, ...secret } = privateKey.export({ format: "jwk" });
+  const refused = await refuses(1, [...typed, "--jwks", jwks(privateKey)]);
+  assert.match(refused, /^ {2}jwks: .*private/m);
+  for (const member of [d, secret.p, secret.qi]) assert.ok(!refused.includes(member));
+  assert.match(await refuses(1, [...typed, "--signature-methods", "RSA-SHA1"]), /^ {2}jwks: ./m);
+  assert.match(await refuses(1, [...typed, "--signature-methods", "HMAC-MD5"]), /^ {2}oauth1_signature_methods: .*HMAC-SHA1/m);
+  assert.match(await refuses(1, ["createapplication", "public", "oauth1"]), /^ {2}grant_types: ./m);
+});
+
+test("an application that begins to sign its requests is given a new secret", async () => {
+  const app = await json(["createapplication", "confidential", "client-credentials"]);
+  const { client_secret } = await json(["changeapplication", app.client_id, "--grant-types", "client-credentials,oauth1"]);
+  assert.deepEqual([await clientCredentials(app), await clientCredentials({ ...app, client_secret })], [401, 200]);
+  const changed = await json(["changeapplication", app.client_id, "--grant-types", "client-credentials"]);
+  assert.deepEqual([changed.client_secret, await clientCredentials({ ...app, client_secret })], [undefined, 200]);
 });
 
 test("listapplications and showapplication show what there is, without secrets", async () => {
@@ -390,13 +419,13 @@ test("a server that is not there, or is no Postern, is told with exit code 1", a
   assert.match(gone.stderr, /cannot be reached/);
 });
 
-/** What the server keeps of a provider's tokens for the account with this id: sealed by a key of MASTER_KEY (src/crypto/sealed.rs). */
-function sealed(masterKey, account, tokens) {
+/** What the server keeps of a text in the row with this id: sealed by a key of MASTER_KEY (src/crypto/sealed.rs). */
+function sealed(masterKey, label, row, text) {
   const [id, key] = masterKey.split(":");
-  const derived = hkdfSync("sha256", Buffer.from(key, "base64url"), Buffer.alloc(0), "postern provider token", 32);
+  const derived = hkdfSync("sha256", Buffer.from(key, "base64url"), Buffer.alloc(0), label, 32);
   const nonce = randomBytes(12);
-  const cipher = createCipheriv("aes-256-gcm", Buffer.from(derived), nonce).setAAD(Buffer.from(account));
-  const ciphertext = Buffer.concat([cipher.update(JSON.stringify(tokens)), cipher.final(), cipher.getAuthTag()]);
+  const cipher = createCipheriv("aes-256-gcm", Buffer.from(derived), nonce).setAAD(Buffer.from(row));
+  const ciphertext = Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
   return `${id}.${Buffer.concat([nonce, ciphertext]).toString("base64url")}`;
 }
 
@@ -406,18 +435,25 @@ test("rotatekeys --reencrypt encrypts anew what old keys have encrypted, so that
   try {
     const { id: user } = await (await rotated.admin("POST", "users", { username: "mona", password })).json();
     const accounts = Array.from({ length: 120 }, (_, n) => [n, Buffer.alloc(12, n + 1).toString("base64url")]);
+    const tokens = (account, n) => sealed(old, "postern provider token", account, JSON.stringify({ access_token: `token-${n}` }));
     await rotated.env.DB.batch(accounts.map(([n, account]) =>
       rotated.env.DB.prepare("INSERT INTO social_accounts (id, user_id, provider, uid, tokens, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, 1, 1)")
-        .bind(account, user, `provider-${n}`, "7", n === 7 ? "9.AAAA" : sealed(old, account, { access_token: `token-${n}` }))));
+        .bind(account, user, `provider-${n}`, "7", n === 7 ? "9.AAAA" : tokens(account, n))));
+    const app = await rotated.createApplication({ client_type: "confidential", grant_types: ["client_credentials", "oauth1"] });
+    const { id: row } = await rotated.env.DB.prepare("SELECT id FROM applications").first();
+    const secret = `sealed$${sealed(old, "postern client secret", row, app.client_secret)}`;
+    await rotated.env.DB.prepare("UPDATE applications SET secret = ?").bind(secret).run();
     const reencrypt = async () => {
       const { code, stdout, stderr } = await run(["rotatekeys", "--reencrypt", "--json", "--remote", rotated.url]);
       assert.deepEqual([code, stderr], [0, ""]);
       return JSON.parse(stdout);
     };
-    assert.deepEqual(await reencrypt(), { reencrypted: 119, unreadable: 1 });
+    assert.deepEqual(await reencrypt(), { reencrypted: 120, unreadable: 1 });
     assert.deepEqual(await reencrypt(), { reencrypted: 0, unreadable: 1 });
     const keys = await rotated.env.DB.prepare("SELECT substr(tokens, 1, 2) AS key, count(*) AS n FROM social_accounts GROUP BY 1 ORDER BY 1").all();
     assert.deepEqual(keys.results, [{ key: "1.", n: 119 }, { key: "9.", n: 1 }]);
+    assert.match(await rotated.env.DB.prepare("SELECT secret FROM applications").first("secret"), /^sealed\$1\./);
+    assert.equal((await rotated.post("/o/token/", { grant_type: "client_credentials" }, basic(app))).status, 200);
     for (const [n] of accounts.filter(([n]) => n !== 7)) {
       const response = await rotated.admin("GET", `users/mona/social/provider-${n}/token`);
       assert.equal((await response.json()).access_token, `token-${n}`);
