@@ -574,6 +574,7 @@ proptest! {
         let secret = Secret::new(password.clone());
         let generated = StoredSecret::from_stored(&format!("sha256${stored}"));
         prop_assert!(!generated.is_hash_of(&secret));
+        prop_assert_eq!(StoredSecret::from_stored(&stored).to_stored(), stored);
         let phc = hasher.hash(&password, [7; 16]).unwrap();
         prop_assert_eq!(hasher.verify(&password, Some(&phc)), PasswordMatch::Yes);
         prop_assert_eq!(hasher.verify(&format!("{password}x"), Some(&phc)), PasswordMatch::No);
