@@ -13,6 +13,7 @@ const algorithms = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
   EdDSA: { name: "Ed25519" },
+  "RSA-SHA1": { name: "RSASSA-PKCS1-v1_5", hash: "SHA-1" }, // RFC 5849 §3.4.3
 };
 
 /** Whether `signature` is that of `message` by the key, a JWK as JSON. */

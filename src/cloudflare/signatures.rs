@@ -45,6 +45,9 @@ impl Signatures for WebCrypto {
         key: &Secret,
         message: &[u8],
     ) -> Result<Vec<u8>, SignatureError> {
+        if algorithm == SignatureAlgorithm::RsaSha1 {
+            return Err(SignatureError("nothing is signed with SHA-1".to_owned()));
+        }
         let pkcs8 = pkcs8_from_pem(key).ok_or_else(|| SignatureError("the key is not PEM".to_owned()))?;
         let signed = sign(algorithm.as_str(), pkcs8.as_slice().into(), message.into());
         let signature = JsFuture::from(signed).await.map_err(|error| failed(&error))?;

@@ -11,6 +11,7 @@ use crate::crypto::secret::Secret;
 use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
 use crate::model::time::Lifetime;
 use crate::protocol::jwk::JwkSet;
+use crate::protocol::oauth1::SignatureMethod;
 use crate::store::database::{self, Statement, StoreError};
 
 /// Runs `[{"sql": …, "values": […]}, …]` as one batch through the D1 driver, or, if there is only one and `single`
@@ -124,7 +125,8 @@ fn public_key(case: &Value) -> Option<PublicKey> {
 }
 
 fn algorithm(case: &Value, name: &str) -> Option<SignatureAlgorithm> {
-    SignatureAlgorithm::parse(text(case, name)?)
+    let name = text(case, name)?;
+    SignatureAlgorithm::parse(name).or_else(|| SignatureMethod::parse(name)?.algorithm())
 }
 
 fn text<'a>(case: &'a Value, name: &str) -> Option<&'a str> {

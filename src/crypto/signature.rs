@@ -151,9 +151,13 @@ mod tests {
         for name in ALL {
             assert_eq!(SignatureAlgorithm::parse(name).unwrap().as_str(), name);
         }
-        for other in ["none", "None", "HS256", "HS384", "HS512", "ES512", "ES256K", "rs256", "RS256 ", ""] {
+        for other in
+            ["none", "None", "HS256", "HS384", "HS512", "ES512", "ES256K", "rs256", "RS256 ", "RS1", ""]
+        {
             assert_eq!(SignatureAlgorithm::parse(other), None, "{other}");
         }
+        // RFC 5849 §3.4.3: of requests, and of no token
+        assert_eq!(SignatureAlgorithm::parse(SignatureAlgorithm::RsaSha1.as_str()), None);
     }
 
     #[test]
@@ -168,6 +172,8 @@ mod tests {
                 let algorithm = SignatureAlgorithm::parse(name).unwrap();
                 assert_eq!(key.fits(algorithm), fitting.contains(&name), "{key:?} {name}");
             }
+            let is_rsa = matches!(key, PublicKey::Rsa { .. });
+            assert_eq!(key.fits(SignatureAlgorithm::RsaSha1), is_rsa, "{key:?}");
         }
     }
 

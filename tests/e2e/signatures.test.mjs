@@ -34,6 +34,12 @@ for (const { key, algorithm, message, signature } of vectors.sign) {
   });
 }
 
+test("nothing is signed with SHA-1", async () => {
+  const key = pem(vectors.keys["RFC 7515 A.2"].pkcs8);
+  assert.ok(await rpc("signMessage", { key, algorithm: "RS256", message: "" }));
+  assert.equal(await rpc("signMessage", { key, algorithm: "RSA-SHA1", message: "" }), null);
+});
+
 test("a key of another type, or none, signs nothing", async () => {
   const ec = vectors.keys["RFC 7515 A.3"].pkcs8;
   for (const [algorithm, key] of [["RS256", pem(ec)], ["ES384", pem(ec)], ["EdDSA", pem(ec)], ["ES256", pem("AAAA")], ["ES256", ec], ["ES256", ""]]) {

@@ -8,6 +8,7 @@ use postern::crypto::secret::Secret;
 use postern::crypto::signature::{PublicKey, SignatureAlgorithm};
 use postern::protocol::jwk::JwkSet;
 use postern::protocol::jwt::Jwt;
+use postern::protocol::oauth1::SignatureMethod;
 use serde_json::{Value, json};
 
 use crate::support::{Ring, Signer, vectors};
@@ -16,7 +17,7 @@ use crate::support::{Ring, Signer, vectors};
 fn the_native_driver_verifies_what_webcrypto_does() {
     let vectors = vectors();
     let cases = vectors["verify"].as_array().unwrap();
-    assert!(cases.len() >= 150);
+    assert!(cases.len() >= 200);
     for case in cases {
         let key = &vectors["keys"][text(&case["key"])];
         let key = public_key(&key["jwk"], text(&key["algorithm"]));
@@ -42,6 +43,8 @@ fn what_is_signed_verifies() {
     assert_eq!(sign("RS256", ec, "").unwrap_err(), "the key is of another type");
     assert_eq!(sign("ES256", "AAAA", "").unwrap_err(), "the key is of another type");
     assert_eq!(sign("ES256", "not base64", "").unwrap_err(), "the key is not PEM");
+    let rsa = text(&vectors["keys"]["RFC 7515 A.2"]["pkcs8"]);
+    assert!(sign("RS256", rsa, "").is_ok() && sign("RSA-SHA1", rsa, "").is_err());
 }
 
 #[test]
@@ -65,14 +68,19 @@ fn id_tokens_of_the_tests_verify_by_their_own_key_only() {
 }
 
 fn verify(algorithm: &str, key: &PublicKey, message: &str, signature: &[u8]) -> bool {
-    let algorithm = SignatureAlgorithm::parse(algorithm).unwrap();
+    let algorithm = named(algorithm);
     block_on(Ring.verify(algorithm, key, message.as_bytes(), signature))
 }
 
 fn sign(algorithm: &str, pkcs8: &str, message: &str) -> Result<Vec<u8>, String> {
-    let algorithm = SignatureAlgorithm::parse(algorithm).unwrap();
+    let algorithm = named(algorithm);
     let pem = Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{pkcs8}\n-----END PRIVATE KEY-----\n"));
     block_on(Ring.sign(algorithm, &pem, message.as_bytes())).map_err(|error| error.0)
+}
+
+/// An `alg`, or a signature method of RFC 5849.
+fn named(name: &str) -> SignatureAlgorithm {
+    SignatureAlgorithm::parse(name).or_else(|| SignatureMethod::parse(name)?.algorithm()).unwrap()
 }
 
 fn public_key(jwk: &Value, algorithm: &str) -> PublicKey {

@@ -8,9 +8,10 @@ use postern::crypto::signature::{PublicKey, SignatureAlgorithm, pkcs8_from_pem};
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaKeyPair,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaKeyPair, RsaParameters,
-    RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaKeyPair, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 use serde_json::{Map, Value, json};
 
@@ -62,6 +63,7 @@ fn rsa(algorithm: SignatureAlgorithm) -> Option<&'static RsaParameters> {
         SignatureAlgorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
         SignatureAlgorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
         SignatureAlgorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+        SignatureAlgorithm::RsaSha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
         SignatureAlgorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
         SignatureAlgorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
         SignatureAlgorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
