@@ -97,7 +97,39 @@ pub fn random_bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
 mod tests {
     use std::cell::Cell;
 
+    use super::encoding::hex;
     use super::*;
+
+    #[test]
+    fn the_hmacs_of_rfc_2202_and_rfc_4231() {
+        let long = b"Test Using Larger Than Block-Size Key - Hash Key First";
+        let question = b"what do ya want for nothing?";
+        assert_eq!(hex(&hmac_sha1(&[0x0b; 20], b"Hi There")), "b617318655057264e28bc0b6fb378c8ef146be00");
+        assert_eq!(hex(&hmac_sha1(b"Jefe", question)), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        assert_eq!(hex(&hmac_sha1(&[0xaa; 80], long)), "aa4ae5e15272d00e95705637ce8a3b55ed402112");
+        assert_eq!(
+            hex(&hmac_sha256(b"Jefe", question)),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            hex(&hmac_sha256(&[0xaa; 131], long)),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
+        assert_eq!(
+            hex(&hmac_sha512(b"Jefe", question)),
+            concat!(
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554",
+                "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+            )
+        );
+        assert_eq!(
+            hex(&hmac_sha512(&[0xaa; 131], long)),
+            concat!(
+                "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352",
+                "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598"
+            )
+        );
+    }
 
     #[test]
     fn the_stock_hands_out_each_byte_once() {

@@ -57,3 +57,102 @@ fn quoted_string(text: &str) -> Option<(&str, &str)> {
 fn is_encoded(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b','))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(header: &str) -> Result<Vec<(String, String)>, Malformed> {
+        parameters(after_scheme(header).unwrap())
+    }
+
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_example_of_rfc_5849() {
+        // RFC 5849 §3.5.1
+        let header = r#"OAuth realm="Example",
+            oauth_consumer_key="0685bd9184jfhq22",
+            oauth_token="ad180jjd733klru7",
+            oauth_signature_method="HMAC-SHA1",
+            oauth_signature="wOJIO9A2W5mFwDgiDvZbTSMK%2FPY%3D",
+            oauth_timestamp="137131200",
+            oauth_nonce="4572616e48616d6d65724c61686176",
+            oauth_version="1.0""#;
+        let read = read(&header.replace('\n', "\t")).unwrap();
+        let expected = owned(&[
+            ("oauth_consumer_key", "0685bd9184jfhq22"),
+            ("oauth_token", "ad180jjd733klru7"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_signature", "wOJIO9A2W5mFwDgiDvZbTSMK/PY="),
+            ("oauth_timestamp", "137131200"),
+            ("oauth_nonce", "4572616e48616d6d65724c61686176"),
+            ("oauth_version", "1.0"),
+        ]);
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn names_and_values_are_percent_encoded_and_a_plus_is_a_plus() {
+        let encoded = r#"oauth a="%61+%2B%20%C3%a9", %62%3D = "" ,c="x=/:@'""#;
+        assert_eq!(read(encoded), Ok(owned(&[("a", "a++ é"), ("b=", ""), ("c", "x=/:@'")])));
+        for list in [
+            r#"OAUTH a="1",b="2""#,
+            r#"OAuth  a="1" , b="2" "#,
+            r#"OAuth ,a="1",,	b="2","#,
+            r#"OAuth REALM="a \" b, c=\"d\", \\",a="1",b="2""#,
+            r#"OAuth a="1",realm="é",b="2""#,
+        ] {
+            assert_eq!(read(list), Ok(owned(&[("a", "1"), ("b", "2")])), "{list}");
+        }
+        for none in ["OAuth", "OAuth ", "OAuth ,", r#"OAuth realm="a",realm="a""#] {
+            assert_eq!(read(none), Ok(vec![]), "{none}");
+        }
+    }
+
+    #[test]
+    fn only_the_scheme_oauth_counts() {
+        for other in ["", " ", "OAuth2 x", "Bearer OAuth", "OAuth\tx", " OAuth x", "OAuth,"] {
+            assert_eq!(after_scheme(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        for bad in [
+            "x",
+            "x=",
+            "x=1",
+            r#"x"1""#,
+            r#"x="1"#,
+            r#"x=1""#,
+            r#"="1""#,
+            r#"x="1"y="2""#,
+            r#"x="1" y="2""#,
+            r#"x="1";y="2""#,
+            r#"x="1""2""#,
+            r#"x="a\"b""#,
+            r#"x="a\b""#,
+            r#"x="a b""#,
+            r#"x="a,b""#,
+            r#"x="é""#,
+            r#"é="1""#,
+            r#"a b="1""#,
+            r#""x"="1""#,
+            r#"realm="a"#,
+            r#"realm="a\""#,
+            r#"realm=a,x="1""#,
+            r#"x="%""#,
+            r#"x="%4""#,
+            r#"x="%zz""#,
+            r#"x="%ff""#,
+            r#"x="%00""#,
+            r#"%="1""#,
+        ] {
+            assert!(parameters(bad).is_err(), "{bad}");
+            assert!(parameters(&format!(r#"a="1",{bad}"#)).is_err(), "{bad}");
+        }
+    }
+}

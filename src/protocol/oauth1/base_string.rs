@@ -59,3 +59,123 @@ fn normalize(parameters: &[(String, String)]) -> String {
     let pairs: Vec<String> = encoded.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_uris_of_rfc_5849() {
+        // RFC 5849 §3.4.1.2
+        let uri = |url| base_string_uri(url).unwrap();
+        assert_eq!(uri("http://EXAMPLE.COM:80/r%20v/X?id=123"), "http://example.com/r%20v/X");
+        assert_eq!(uri("https://www.example.net:8080/?q=1"), "https://www.example.net:8080/");
+    }
+
+    #[test]
+    fn scheme_and_host_are_lowered_the_default_port_left_out_and_the_path_kept() {
+        for (url, expected) in [
+            ("HTTP://Example.com", "http://example.com/"),
+            ("http://example.com?a", "http://example.com/"),
+            ("http://example.com#a?b", "http://example.com/"),
+            ("https://example.com:443/", "https://example.com/"),
+            ("https://example.com:80/", "https://example.com:80/"),
+            ("http://example.com:443/", "http://example.com:443/"),
+            ("http://example.com:/a", "http://example.com/a"),
+            ("http://example.com:0080/a", "http://example.com/a"),
+            ("http://[2001:DB8::1]:8080/a", "http://[2001:db8::1]:8080/a"),
+            ("http://e%C3%A9.example/", "http://e%c3%a9.example/"),
+            ("http://a.example//A/../b/./%7e%7E~;x=1/", "http://a.example//A/../b/./%7e%7E~;x=1/"),
+            ("http://a.example/é[|]/://@:b/", "http://a.example/é[|]/://@:b/"),
+        ] {
+            assert_eq!(base_string_uri(url).as_deref(), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_no_client_asks_for_is_refused() {
+        for url in [
+            "",
+            "/",
+            "example.com/",
+            "//example.com/",
+            "ftp://example.com/",
+            "http:/example.com/",
+            "http:example.com",
+            "http://",
+            "http:///a",
+            "http://:80/",
+            "http://a@example.com/",
+            "http://a:b@example.com/",
+            "http://@example.com/",
+            "http://example.com:a/",
+            "http://example.com:-1/",
+            "http://example.com:65536/",
+            "http://a:80:80/",
+            "http://[::1/",
+            "http://a b/",
+            "http://é.example/",
+            "http://a%zz/",
+            "http://a\\b/",
+            "http://a.example/b c",
+            "http://a.example/b\n",
+            "http://a.example/\0",
+            " http://a.example/",
+        ] {
+            assert!(base_string_uri(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_normalized_parameters_of_rfc_5849() {
+        // RFC 5849 §3.4.1.3.2
+        let decoded = owned(&[
+            ("b5", "=%3D"),
+            ("a3", "a"),
+            ("c@", ""),
+            ("a2", "r b"),
+            ("oauth_consumer_key", "9djdj82h48djs9d2"),
+            ("oauth_token", "kkk9d7dh3k39sjv7"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "137131201"),
+            ("oauth_nonce", "7d8f3e4a"),
+            ("c2", ""),
+            ("a3", "2 q"),
+        ]);
+        let expected = concat!(
+            "a2=r%20b&a3=2%20q&a3=a&b5=%3D%253D&c%40=&c2=&oauth_consumer_key=9djdj82h48djs9d2&oauth_nonce=7d8f3e4a",
+            "&oauth_signature_method=HMAC-SHA1&oauth_timestamp=137131201&oauth_token=kkk9d7dh3k39sjv7"
+        );
+        assert_eq!(normalize(&decoded), expected);
+    }
+
+    #[test]
+    fn names_are_sorted_before_values_and_encoded_before_that() {
+        // `a-` is before `a=` as a string, but `a` is before `a-` as a name; `é` is `%C3`, and that is before `A`.
+        let decoded = owned(&[
+            ("a-", "1"),
+            ("a", "z"),
+            ("a", "é"),
+            ("a", "~"),
+            ("a", "Z"),
+            ("A", ""),
+            ("é", ""),
+            ("", ""),
+        ]);
+        assert_eq!(normalize(&decoded), "=&%C3%A9=&A=&a=%C3%A9&a=Z&a=z&a=~&a-=1");
+        assert_eq!(normalize(&[]), "");
+    }
+
+    #[test]
+    fn a_method_is_in_upper_case_and_encoded() {
+        // RFC 5849 §3.4.1.1
+        let of = |method| base_string(method, "http://a.example/%20", &owned(&[("a", "&")])).unwrap();
+        assert_eq!(of("get"), "GET&http%3A%2F%2Fa.example%2F%2520&a%3D%2526");
+        assert_eq!(of("M-SEARCH"), of("M-Search"));
+        assert_eq!(of("a&b"), "A%26B&http%3A%2F%2Fa.example%2F%2520&a%3D%2526");
+    }
+}
