@@ -1,6 +1,8 @@
 //! Reads what tests/python/oauth1_requests.py writes, one request on a line, and says where we and oauthlib differ: in what
 //! a request holds, in its base string and signature, and in whether it still verifies with one byte changed.
 
+#![expect(clippy::expect_used, reason = "a test: its input is as agreed, or it ends")]
+
 use std::io::{BufRead, stdin};
 use std::process::ExitCode;
 
