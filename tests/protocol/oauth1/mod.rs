@@ -1,5 +1,8 @@
 //! OAuth 1.0a (RFC 5849), xAuth, and signed requests at `/validate/`.
 
+mod nonces;
+mod request_token;
+mod signing;
 mod three_legs;
 mod validate;
 

@@ -1,6 +1,7 @@
 //! A client of OAuth 1.0a, by its own reading of RFC 5849, and by the HMAC of another crate than the server's.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -19,7 +20,8 @@ pub struct SigningClient<'a> {
     pub consumer_secret: String,
     pub token: Option<Credentials>,
     pub signature_method: &'static str,
-    nonces: Cell<u64>,
+    /// How many it has used, wherever and with whatever token.
+    nonces: Rc<Cell<u64>>,
 }
 
 /// A token and its secret.
@@ -58,7 +60,7 @@ impl<'a> SigningClient<'a> {
             consumer_secret: client.client_secret.clone().expect("a secret"),
             token: None,
             signature_method: "HMAC-SHA1",
-            nonces: Cell::new(0),
+            nonces: Rc::default(),
         }
     }
 
@@ -75,15 +77,8 @@ impl<'a> SigningClient<'a> {
     /// The same client at another isolate.
     #[must_use]
     pub fn at<'b>(&self, server: &'b TestServer) -> SigningClient<'b> {
-        let Self { consumer_key, consumer_secret, token, signature_method, .. } = self.clone();
-        SigningClient {
-            server,
-            consumer_key,
-            consumer_secret,
-            token,
-            signature_method,
-            nonces: Cell::new(self.nonces.get() + 1_000_000),
-        }
+        let Self { consumer_key, consumer_secret, token, signature_method, nonces, .. } = self.clone();
+        SigningClient { server, consumer_key, consumer_secret, token, signature_method, nonces }
     }
 
     /// To be signed now, with a nonce that has not been used.
@@ -209,7 +204,8 @@ impl Unsigned {
         format!("{}&{}&{}", self.method, encode(&self.url), encode(&pairs.join("&")))
     }
 
-    fn signature(&self) -> String {
+    /// RFC 5849 §3.4, but for the methods with RSA.
+    pub fn signature(&self) -> String {
         let method = self.oauth.iter().find(|(name, _)| name == "oauth_signature_method");
         let algorithm = match method.map(|(_, value)| value.as_str()) {
             Some("PLAINTEXT") => return self.key.clone(),

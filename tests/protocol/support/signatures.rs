@@ -142,6 +142,11 @@ impl Signer {
         Self { kid, algorithm, pair: pair.expect("a key of the alg"), jwk: key["jwk"].clone() }
     }
 
+    /// The signature of any message.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(message)
+    }
+
     /// The public half, as the provider's key set has it.
     pub fn jwk(&self) -> Value {
         let mut jwk = self.jwk.clone();
