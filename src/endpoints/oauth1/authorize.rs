@@ -22,6 +22,7 @@ use crate::pages::person::to_login;
 use crate::pages::visitor::{Visitor, checked_form};
 use crate::pages::{error, oauth1};
 use crate::protocol::error::OAuthError;
+use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::{Params, encode};
 use crate::protocol::uri::with_query;
 use crate::store::database::StoreError;
@@ -120,9 +121,10 @@ async fn look_up(text: &str, visitor: &Visitor, call: &Call<'_>) -> Result<Looke
     let limits = app.settings.sessions;
     let Asked { application, session, grant } =
         sessions::find_for(visitor.token.as_ref(), &found.client_id, limits, now, &*app.db).await?;
+    let application = application.filter(|application| application.id == found.application_id);
+    let application = application.filter(|it| it.registration.is_active && it.allows(GrantType::OAuth1));
     let application = application
-        .filter(|application| application.id == found.application_id && application.registration.is_active);
-    let application = application.ok_or_else(|| Refusal::Consumer.because("the application is disabled"))?;
+        .ok_or_else(|| Refusal::Consumer.because("it is disabled, or not registered for oauth1"))?;
     check_callback(&found.callback, &application, &call.issuer, app)?;
     let Some(session) = session else {
         return Ok(Looked::Nobody);
