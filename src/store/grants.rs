@@ -133,11 +133,34 @@ pub(super) fn write(
     scope: &Scope,
     now: Timestamp,
 ) -> Statement {
+    write_statement(grant, user, user_epoch, application, scope, now).bind(false)
+}
+
+/// As [`write`], if the statement before it has changed something.
+pub(super) fn write_if_changed(
+    grant: &GrantId,
+    user: &User,
+    application: &Application,
+    scope: &Scope,
+    now: Timestamp,
+) -> Statement {
+    write_statement(grant, &user.id, user.token_epoch, application, scope, now).bind(true)
+}
+
+fn write_statement(
+    grant: &GrantId,
+    user: &UserId,
+    user_epoch: i64,
+    application: &Application,
+    scope: &Scope,
+    now: Timestamp,
+) -> Statement {
     Statement::new(
         "INSERT INTO grants (id, user_id, application_id, scope, created_at)
          SELECT ?1, u.id, a.id, ?7, ?6 FROM users u, applications a
          WHERE u.id = ?2 AND u.token_epoch = ?3 AND u.is_active = 1 AND a.id = ?4 AND a.revision = ?5
          AND NOT EXISTS (SELECT 1 FROM grants WHERE id = ?1 AND ended_at IS NOT NULL)
+         AND (?8 = 0 OR changes() > 0)
          ON CONFLICT (user_id, application_id) WHERE ended_at IS NULL
          DO UPDATE SET scope = excluded.scope WHERE id = excluded.id",
     )

@@ -76,22 +76,19 @@ pub async fn approve(
     db: &dyn Database,
 ) -> Result<bool, StoreError> {
     let (application, user) = (approval.application, &approval.session.user);
-    let mut batch = Vec::new();
-    if let Some(consent) = &approval.consent {
-        let (grant, epoch) = (&approval.grant_id, user.token_epoch);
-        batch.push(grants::write(grant, &user.id, epoch, application, consent.scope, now));
-        batch.push(audit_events::note(consent.event, now));
-    }
-    let update_at = batch.len();
-    batch.push(
+    // First, so that nobody has agreed to anything whose approval comes to nothing.
+    let mut batch = vec![
         Statement::new(
             "UPDATE oauth1_tokens SET user_id = ?4, user_epoch = ?5, grant_id = ?6, scope = ?8, verifier_digest = ?9
              WHERE digest = ?1 AND user_id IS NULL AND application_id = ?2 AND expires_at > ?10
              AND EXISTS (SELECT 1 FROM applications WHERE id = ?2 AND revision = ?3 AND is_active = 1)
-             AND EXISTS (SELECT 1 FROM users u JOIN grants g ON g.user_id = u.id JOIN sessions s ON s.user_id = u.id
+             AND EXISTS (SELECT 1 FROM users u JOIN sessions s ON s.user_id = u.id
                WHERE u.id = ?4 AND u.token_epoch = ?5 AND u.is_active = 1
-               AND g.id = ?6 AND g.application_id = ?2 AND g.ended_at IS NULL
-               AND s.id = ?7 AND s.user_epoch = u.token_epoch)",
+               AND s.id = ?7 AND s.user_epoch = u.token_epoch)
+             AND (EXISTS (SELECT 1 FROM grants
+                 WHERE id = ?6 AND user_id = ?4 AND application_id = ?2 AND ended_at IS NULL)
+               OR (?11 = 1 AND NOT EXISTS (SELECT 1 FROM grants WHERE id = ?6) AND NOT EXISTS (
+                 SELECT 1 FROM grants WHERE user_id = ?4 AND application_id = ?2 AND ended_at IS NULL)))",
         )
         .bind(token)
         .bind(&application.id)
@@ -102,9 +99,15 @@ pub async fn approve(
         .bind(&approval.session.id)
         .bind(approval.scope)
         .bind(&approval.verifier)
-        .bind(now),
-    );
-    Ok(outcome(&db.batch(batch).await?, update_at)?.changed > 0)
+        .bind(now)
+        .bind(approval.consent.is_some()),
+    ];
+    if let Some(consent) = &approval.consent {
+        let grant = &approval.grant_id;
+        batch.push(grants::write_if_changed(grant, user, application, consent.scope, now));
+        batch.push(audit_events::note(consent.event, now));
+    }
+    Ok(outcome(&db.batch(batch).await?, 0)?.changed > 0)
 }
 
 /// Deletes a request token that nobody has approved. False if there is none.

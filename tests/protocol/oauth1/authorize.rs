@@ -303,6 +303,24 @@ fn of_two_persons_who_agree_at_once_one_has_and_the_token_is_theirs() {
 }
 
 #[test]
+fn who_agrees_to_what_somebody_else_has_approved_has_authorized_nothing() {
+    // Alice is faster, right before each of the calls of the database that Bob's answer makes.
+    for call in 0..3 {
+        let server = TestServer::new();
+        let (alice, bob) = (logged_in(&server, "alice"), logged_in(&server, "bob"));
+        let client = client(&server);
+        let temporary = client.request_token(CALLBACK).credentials();
+        let (of_alice, of_bob) = (alice.get(&path(&temporary.token)), bob.get(&path(&temporary.token)));
+        let faster = Meddle::After(vec![(server.another_isolate(), allowing(&alice, &of_alice))]);
+        let answer = Meddling::isolate(&server, call, faster).send(allowing(&bob, &of_bob));
+        answer.assert_oauth1_error(400, "Invalid request token.");
+        assert_eq!(server.db.text("SELECT username FROM users u JOIN grants g ON g.user_id = u.id"), "alice");
+        assert_eq!(server.db.number("SELECT count(*) FROM grants"), 1);
+        assert_eq!(server.db.number("SELECT count(*) FROM audit_events WHERE action = 'authorized'"), 1);
+    }
+}
+
+#[test]
 fn one_who_agrees_twice_at_once_has_agreed_once() {
     let server = TestServer::new();
     let browser = logged_in(&server, "alice");
@@ -456,6 +474,14 @@ fn whose_session_has_ended_logs_in_again_and_is_asked_again() {
     answer.assert_status(303);
     assert!(answer.header("location").unwrap().contains("/accounts/login/"));
     assert_eq!((pending(&server), grants()), (1, before));
+    // This session alone.
+    browser.log_in("alice");
+    let (_, page) = ask(&client, CALLBACK, &browser);
+    let before = grants();
+    let isolate = Meddling::isolate(&server, 2, Meddle::AfterSql("DELETE FROM sessions"));
+    let answer = isolate.send(allowing(&browser, &page));
+    assert!(answer.header("location").unwrap().contains("/accounts/login/"));
+    assert_eq!((pending(&server), grants()), (2, before));
     // Who is disabled cannot log in.
     browser.log_in("alice");
     let page = browser.get(&path(&client.request_token("oob").credentials().token));
