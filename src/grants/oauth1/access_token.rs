@@ -24,9 +24,15 @@ pub async fn exchange(
     address: Option<Address>,
     app: &App,
 ) -> Result<TokenCredentials, Oauth1Error> {
-    let missing = |name| Refusal::Missing(vec![name]).because("a parameter is missing");
-    let text = request.token().ok_or_else(|| missing("oauth_token"))?;
-    let verifier = request.parameter("oauth_verifier")?.ok_or_else(|| missing("oauth_verifier"))?;
+    let (text, verifier) = match (request.token(), request.parameter("oauth_verifier")?) {
+        (Some(text), Some(verifier)) => (text, verifier),
+        (text, verifier) => {
+            let names =
+                [text.is_none().then_some("oauth_token"), verifier.is_none().then_some("oauth_verifier")];
+            let missing = Refusal::Missing(names.into_iter().flatten().collect());
+            return Err(missing.because("parameters are missing"));
+        }
+    };
     let token = Oauth1RequestToken::parse(text, &app.settings.keys);
     let found = match &token {
         Some(token) => oauth1_tokens::find(&token.digest(), &*app.db).await?,
