@@ -75,6 +75,26 @@ pub async fn find_for_login(
     Ok((candidate, counted))
 }
 
+/// The name of who has this e-mail address: the one who has it verified, or else the only one who has it. None if it is
+/// somebody's name.
+pub async fn find_name_by_email(email: &str, db: &dyn Database) -> Result<Option<String>, StoreError> {
+    let find = Statement::new(
+        "SELECT username, email_verified FROM users WHERE email_key = ?1 AND email_key <> ''
+         AND NOT EXISTS (SELECT 1 FROM users WHERE username_key = ?1)
+         ORDER BY email_verified DESC LIMIT 2",
+    )
+    .bind(username::key(email));
+    let found = db.run(find).await?;
+    let Some(first) = found.first() else {
+        return Ok(None);
+    };
+    let is_alone = match found.rows.get(1) {
+        Some(second) => first.flag("email_verified")? && !second.flag("email_verified")?,
+        None => true,
+    };
+    Ok(if is_alone { Some(first.text("username")?.to_owned()) } else { None })
+}
+
 /// Stores a new user, unless a name with the same key is taken. True if it was stored.
 pub async fn insert(user: &User, event: &AuditEvent, db: &dyn Database) -> Result<bool, StoreError> {
     let insert = Statement::new(

@@ -7,11 +7,14 @@ use crate::app::App;
 use crate::grants::GrantError;
 use crate::grants::login;
 use crate::model::address::Address;
+use crate::model::username;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::oauth1::SignedRequest;
+use crate::store::users;
 use crate::tokens::oauth1::{self, Issuance, TokenCredentials};
 
-/// Issues token credentials for `x_auth_username` and `x_auth_password`. `url` is what the client called.
+/// Issues token credentials for `x_auth_username`, which may be an e-mail address, and `x_auth_password`. `url` is what the
+/// client called.
 ///
 /// # Errors
 /// Why it is refused: of a wrong password as of one of nobody, after the same work.
@@ -35,6 +38,12 @@ pub async fn issue(
         return Err(Refusal::XauthNotAllowed.because("xauth_allowed is not registered"));
     }
     let scope = granted_scope(request, application, app)?;
+    // Tries count for the account, by whichever of its names.
+    let by_email = match username.contains('@') && username.chars().count() <= username::LONGEST {
+        true => users::find_name_by_email(username, &*app.db).await?,
+        false => None,
+    };
+    let username = by_email.as_deref().unwrap_or(username);
     let proven = login::prove(username, password, Some(application), address, app).await.map_err(refused)?;
     login::lead_to(proven, application, app, async |_, login| {
         let issuance = Issuance { application, login, scope: &scope, request_token: None };

@@ -7,6 +7,7 @@ mod request_token;
 mod signing;
 mod three_legs;
 mod validate;
+mod xauth;
 
 use crate::support::oauth1::SigningClient;
 use crate::support::{ApplicationBuilder, CALLBACK, TestServer};
