@@ -1,5 +1,6 @@
 //! OAuth 1.0a (RFC 5849), xAuth, and signed requests at `/validate/`.
 
+mod abuse;
 mod access_token;
 mod authorize;
 mod nonces;
