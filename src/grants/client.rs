@@ -117,9 +117,22 @@ fn is_right(secret: &Secret, stored: &StoredSecret, application: &Application, a
         }
         StoredSecret::Sha256(_) => stored.is_hash_of(secret),
         StoredSecret::Sealed(_) | StoredSecret::SealedChosen(_) => {
-            application.consumer_secret(&app.settings.keys).is_some_and(|ours| ours == *secret)
+            consumer_secret(application, app).is_some_and(|ours| ours == *secret)
         }
     }
+}
+
+/// The secret of an application that signs its requests, in clear. An isolate opens it once: that takes as long as reading
+/// half a signed request.
+pub fn consumer_secret(application: &Application, app: &App) -> Option<Secret> {
+    let sealed = application.secret.as_ref()?.sealed()?;
+    let remembered = app.memory.borrow().consumer_secret(&application.id, sealed);
+    if remembered.is_some() {
+        return remembered;
+    }
+    let secret = application.consumer_secret(&app.settings.keys)?;
+    app.memory.borrow_mut().remember_consumer_secret(application.id, sealed, &secret);
+    Some(secret)
 }
 
 /// A chosen secret is looked at once in an isolate, where it is hashed slowly; then a keyed digest of it is remembered. A

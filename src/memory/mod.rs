@@ -42,6 +42,8 @@ pub struct Memory {
     pub published: Published,
     applications: Bounded<String, Believed<Rc<Application>>>,
     origins: Bounded<String, Believed<bool>>,
+    /// Secrets of applications that sign their requests, each with the sealed text that it was opened from.
+    consumer_secrets: Bounded<ApplicationId, (String, Secret)>,
     /// Secrets of access tokens of OAuth 1.0a, by the family of the token.
     pub oauth1_secrets: Bounded<FamilyId, Secret>,
     /// Keyed digests of chosen client secrets that were seen to be right, by application.
@@ -115,6 +117,7 @@ impl Default for Memory {
             published: Published::default(),
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),
+            consumer_secrets: Bounded::new(1_000),
             oauth1_secrets: Bounded::new(10_000),
             proven_secrets: Bounded::new(1_000),
         }
@@ -213,6 +216,16 @@ impl Memory {
         self.origins.insert(origin.to_owned(), Believed { value: is_allowed, until: now + BELIEVED });
     }
 
+    /// What `sealed` was opened to. Another text, be it of another application, was not.
+    pub fn consumer_secret(&self, application: &ApplicationId, sealed: &str) -> Option<Secret> {
+        let (known, secret) = self.consumer_secrets.get(application)?;
+        (known == sealed).then(|| secret.clone())
+    }
+
+    pub fn remember_consumer_secret(&mut self, application: ApplicationId, sealed: &str, secret: &Secret) {
+        self.consumer_secrets.insert(application, (sealed.to_owned(), secret.clone()));
+    }
+
     pub fn proven_secret(&self, application: &ApplicationId) -> Option<[u8; 32]> {
         self.proven_secrets.get(application).copied()
     }
@@ -272,7 +285,10 @@ mod tests {
             let over_limit = OverLimit { believed_until: Timestamp(0), expires_at: Timestamp(0) };
             memory.over_limit.insert(text.clone(), over_limit);
             memory.remember_origin(&text, true, Timestamp(0));
+            let application = ApplicationId::from_bytes(&[&[0; 8], &n.to_be_bytes()[..]].concat()).unwrap();
+            memory.remember_consumer_secret(application, "sealed", &Secret::new("a secret"));
         }
+        assert!(memory.consumer_secrets.len() <= 1_000);
         let kept = [
             memory.social_verdicts.len(),
             memory.marks.len(),

@@ -159,7 +159,7 @@ async fn is_signed(
         return is_signed && !known.is_empty() && !matches!(token, SigningToken::Unknown(_));
     }
     let nobodys = || Secret::new("nobody has this secret, which is as long as one");
-    let consumer_secret = application.and_then(|known| known.consumer_secret(&app.settings.keys));
+    let consumer_secret = application.and_then(|known| client::consumer_secret(known, app));
     let token_secret = match token {
         SigningToken::None => None,
         SigningToken::Known { secret, .. } => Some(secret.clone()),

@@ -4,6 +4,7 @@ mod abuse;
 mod access_token;
 mod authorize;
 mod nonces;
+mod remembered_secret;
 mod request_token;
 mod signing;
 mod three_legs;
