@@ -135,6 +135,10 @@ impl Isolate {
                 number(now + 36_000.0),
                 number(now),
                 number(now + if user.is_some() { 2_592_000.0 } else { 36_000.0 }),
+                number(0.0),
+                JsValue::NULL,
+                JsValue::NULL,
+                JsValue::NULL,
             ],
         )?];
         if let Some((user, _)) = user {

@@ -3,12 +3,16 @@
 pub const INSERT_FAMILY: &str =
     "INSERT INTO families (id, application_id, application_epoch, user_id, user_epoch, grant_id, scope,
      refresh_digest, refresh_expires_at, access_digest, access_scope, access_issued_at, access_expires_at,
-     created_at, expires_at)
-     SELECT ?1, a.id, a.token_epoch, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM applications a
+     created_at, expires_at, oauth1_secret)
+     SELECT ?1, a.id, a.token_epoch, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?19
+     FROM applications a
      WHERE a.id = ?2 AND a.revision = ?3 AND a.is_active = 1 AND (?4 IS NULL OR EXISTS (
      SELECT 1 FROM users u JOIN grants g ON g.user_id = u.id
      WHERE u.id = ?4 AND u.token_epoch = ?5 AND u.is_active = 1
-     AND g.id = ?6 AND g.application_id = a.id AND g.ended_at IS NULL))";
+     AND g.id = ?6 AND g.application_id = a.id AND g.ended_at IS NULL))
+     AND (?16 = 0 OR changes() > 0)
+     AND (?17 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?17))
+     AND (?18 IS NULL OR EXISTS (SELECT 1 FROM social_accounts WHERE id = ?18 AND user_id = ?4))";
 
 pub const FIND_FAMILY: &str =
     "SELECT f.*, a.client_id, a.is_active AS application_is_active, a.token_epoch AS application_epoch_now,
@@ -27,6 +31,7 @@ pub const REPLACE_TOKENS: &str = r#"UPDATE families SET
      FROM json_each('["' || replace(scope, ' ', '","') || '"]') granted
      WHERE granted.value IN (SELECT value FROM json_each(?10))),
      access_digest = ?9, access_issued_at = ?8, access_expires_at = ?11,
+     oauth1_secret = CASE WHEN previous_refresh_digest IS NULL THEN oauth1_secret END,
      expires_at = CASE WHEN ?6 IS NULL THEN NULL ELSE max(?6, ?11) END
      WHERE id = ?1 AND refresh_digest = ?2 AND application_id = ?3 AND ended_at IS NULL
      AND (refresh_expires_at IS NULL OR refresh_expires_at > ?8)
