@@ -1,6 +1,7 @@
 // The cases of the bench: what is asked of Postern, what the floor does for it, and what the budget is.
 import { createHash, randomBytes } from "node:crypto";
 import { person } from "../tests/e2e/person.mjs";
+import { setUpSigning, signedCases } from "./oauth1.mjs";
 import { secrets, validationCacheSeconds } from "./workers.mjs";
 
 export const connections = 8;
@@ -8,9 +9,12 @@ export const connections = 8;
 const user = { username: "alice", password: "open-sesame-1001" };
 const form = "application/x-www-form-urlencoded";
 
+/** Where the requests of the loader say that they go. */
+const host = "127.0.0.1";
+
 /** A request as it goes over the wire. `path` is what differs between Postern, the floor and the no-op. */
 export function wire({ method = "GET", headers = {}, body = "" }, path) {
-  const lines = Object.entries({ Host: "127.0.0.1", Accept: "*/*", ...headers, ...(body && { "Content-Length": body.length }) });
+  const lines = Object.entries({ Host: host, Accept: "*/*", ...headers, ...(body && { "Content-Length": body.length }) });
   return `${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`;
 }
 
@@ -53,7 +57,8 @@ export async function setUp(port) {
   const chains = [];
   for (let chain = 0; chain < connections; chain++) chains.push((await call("/o/token/", logIn)).refresh_token);
   const refreshes = chains.map((refresh_token) => post({ grant_type: "refresh_token", client_id: app.client_id, refresh_token }));
-  return { app, service, logIn, clientCredentials, token, refreshes, ...(await agree(base, register)) };
+  const signing = await setUpSigning(base, register, user);
+  return { app, service, logIn, clientCredentials, token, refreshes, signing, ...(await agree(base, register)) };
 }
 
 const callback = "https://app.example/cb";
@@ -92,12 +97,13 @@ async function markHere(port, { client_id }, logIn) {
  * - `floor(index)`: the route of the floor for the request with that index.
  * - `budget`: if there is one, the share of what the other Worker does in a second. `calls`: the most that a request may ask of D1 and KV.
  * - `cpuBudget`: if there is one, how many µs of CPU a request may take.
+ * - `signing`: each request is signed anew, as signing.mjs says.
  * - `exchange`: the request that exchanges the code of each answer.
  * - `note`: what belongs beside the row.
  * - `seen`: send all requests once before the first round. `connections`, `slow`: fewer connections, longer rounds.
  */
 export async function prepareCases({ port, load, distinctTokens, provider }) {
-  const { app, service, logIn, clientCredentials, token, refreshes, authorization, cookies, exchange } = await setUp(port("postern"));
+  const { app, service, logIn, clientCredentials, token, refreshes, signing, authorization, cookies, exchange } = await setUp(port("postern"));
   await markHere(port("postern-marking"), app, logIn);
   const { collected: tokens } = await load({
     port: port("postern"),
@@ -247,5 +253,6 @@ export async function prepareCases({ port, load, distinctTokens, provider }) {
       calls: { d1: 3, kvReads: 0, kvWrites: 1 },
       note: "with two calls of the provider, which is on the same machine",
     },
+    ...signedCases(signing, user, `http://${host}`),
   ];
 }

@@ -13,6 +13,7 @@ export async function countCalls(contest, { port, load }) {
     connections: 1,
     expect: contest.expect ?? 200,
     follow: contest.follow,
+    signing: contest.signing,
     exchange: contest.exchange && wire(contest.exchange, "/o/token/"),
     requests: contest.requests.slice(0, sent).map((request) => wire(request, contest.path)),
   };

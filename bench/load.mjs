@@ -2,6 +2,7 @@
 // of the machine than what it measures. Each message is a load, each answer its outcome.
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { signed } from "./signing.mjs";
 
 process.on("message", async (load) => {
   try {
@@ -17,6 +18,7 @@ process.on("message", async (load) => {
  *
  * - `perConnection`: each connection sends its own of the requests, again and again.
  * - `follow`: with the refresh token of the answer put in place of the one that was sent.
+ * - `signing`: each is signed anew before it is sent.
  * - `exchange`: sent after each, with the authorization code of the answer in place of CODE; it has to be answered 200.
  * - `collect`: the member of the answers that is returned as a list.
  * - `pid`: the process whose CPU time is measured.
@@ -32,8 +34,9 @@ async function run(load) {
       sockets.map(async (socket, connection) => {
         while (!isOver()) {
           const index = load.perConnection ? connection : next++ % load.requests.length;
+          const text = load.signing ? signed(load.requests[index], load.signing) : load.requests[index];
           const begin = performance.now();
-          const { status, head, body } = await socket.request(load.requests[index]);
+          const { status, head, body } = await socket.request(text);
           if (load.exchange) {
             const [, code] = /[?&]code=([\w-]+)/.exec(head) ?? [];
             const exchanged = await socket.request(load.exchange.replace(/CODE-*/, code));

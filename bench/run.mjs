@@ -84,7 +84,7 @@ function contestantsOf(contest) {
   contest.wired ??= new Map();
   const contestant = (worker, name, path, more) => {
     if (!contest.wired.has(name)) contest.wired.set(name, contest.requests.map((request, index) => wire(request, path(index))));
-    return { worker: name, port: workers.port(worker), requests: contest.wired.get(name), expect: 200, ...more };
+    return { worker: name, port: workers.port(worker), requests: contest.wired.get(name), signing: contest.signing, expect: 200, ...more };
   };
   if (contest.alone) return [contestant(contest.name, contest.name, () => "/")];
   return [
@@ -97,10 +97,11 @@ function contestantsOf(contest) {
 /** Whether the floor's statements did something: a statement that finds nothing is a cheap one. */
 async function whatTheFloorLeftUndone() {
   const { DB } = await workers.env("floor");
-  const count = (where) => DB.prepare(`SELECT count(*) AS count FROM families WHERE ${where}`).first("count");
+  const count = (rows) => DB.prepare(`SELECT count(*) AS count FROM ${rows}`).first("count");
   const undone = [];
-  if (given.case === "" && (await count("id LIKE 'floor-family%' AND rotated_at IS NOT NULL")) !== connections) undone.push("it did not refresh");
-  if (given.case === "" && (await count("user_id IS NULL")) === 0) undone.push("it did not issue");
+  if (given.case === "" && (await count("families WHERE id LIKE 'floor-family%' AND rotated_at IS NOT NULL")) !== connections) undone.push("it did not refresh");
+  if (given.case === "" && (await count("families WHERE user_id IS NULL")) === 0) undone.push("it did not issue");
+  if (given.case === "" && (await count("oauth1_nonces")) === 0) undone.push("it did not store nonces");
   return undone;
 }
 

@@ -62,6 +62,7 @@ pub async fn act(request: &web_sys::Request, env: &Env) -> Result<()> {
         "issue" => isolate.issue(None).await,
         "password" => isolate.password().await,
         "refresh" => isolate.refresh(rest).await,
+        "signed" => isolate.signed(rest).await,
         _ => Err(Error::RustError(format!("the floor has no route {route}"))),
     }
 }
@@ -211,6 +212,19 @@ impl Isolate {
         self.refresh_digests.borrow_mut().insert(family.to_owned(), refresh);
         self.put_later(format!("r:{access}"));
         Ok(())
+    }
+
+    /// One batch that stores a nonce and reads a family.
+    async fn signed(&self, family: &str) -> Result<()> {
+        let now = now();
+        let nonce = [text(&random(43)), number(now + 361.0), text(APPLICATION), text(REVISION)];
+        self.batch(vec![
+            self.revision()?,
+            self.prepare(sql::INSERT_NONCE, &nonce)?,
+            self.prepare(sql::DELETE_EXPIRED_NONCES, &[number(now), number(4.0)])?,
+            self.prepare(sql::FIND_FAMILY, &[text(family)])?,
+        ])
+        .await
     }
 
     fn revision(&self) -> Result<D1PreparedStatement> {

@@ -76,3 +76,10 @@ pub const NOTE_EVENT: &str = "INSERT INTO audit_events (created_at, actor, actio
 
 pub const DELETE_EXPIRED_EVENTS: &str =
     "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE created_at <= ?1 LIMIT ?2)";
+
+pub const INSERT_NONCE: &str = "INSERT INTO oauth1_nonces (digest, expires_at)
+     SELECT ?1, ?2 FROM applications WHERE id = ?3 AND revision = ?4
+     ON CONFLICT (digest) DO NOTHING";
+
+pub const DELETE_EXPIRED_NONCES: &str = "DELETE FROM oauth1_nonces WHERE digest IN (
+     SELECT digest FROM oauth1_nonces WHERE expires_at <= ?1 LIMIT ?2)";
