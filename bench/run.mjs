@@ -21,6 +21,7 @@ const rounds = Number(given.rounds ?? (given.quick ? 3 : 7));
 const milliseconds = given.quick ? 400 : 1000;
 const distinctTokens = given.quick ? 1_000 : 10_000;
 const sessions = { few: 1_000, many: given.quick ? 20_000 : 1_000_000 };
+const nonces = { few: 1_000, many: given.quick ? 20_000 : 100_000 };
 
 for (const build of [[], ["bench_noop"], ["bench_floor"]]) runScript("build.mjs", build);
 
@@ -30,8 +31,8 @@ const workers = await startWorkers(provider);
 try {
   await main();
   if (given.case === "") {
-    console.log(`\nGrowth: ${sessions.many.toLocaleString("en")} sessions are stored …`);
-    printGrowth(await measureGrowth({ ...sessions, rounds, milliseconds, workers, load }));
+    console.log(`\nGrowth: ${sessions.many.toLocaleString("en")} sessions and ${nonces.many.toLocaleString("en")} nonces are stored …`);
+    printGrowth(await measureGrowth({ sessions, nonces, rounds, milliseconds, workers, load }));
   }
 } finally {
   loader.disconnect();

@@ -73,13 +73,13 @@ export function printStart(starts) {
     `budget ≤ ${memoryBudget} MiB: ${memory <= memoryBudget ? "met" : "NOT met"}`);
 }
 
-/** Prints how much slower many stored sessions make a request. */
-export function printGrowth({ few, many, cases }) {
-  for (const [name, contest] of cases) {
-    const [ofFew, ofMany] = [contest.get("postern-few").results, contest.get("postern-many").results];
+/** Prints how much slower many stored rows make a request. */
+export function printGrowth(cases) {
+  for (const [name, { what, few, many, contestants }] of cases) {
+    const [ofFew, ofMany] = [contestants.get("postern-few").results, contestants.get("postern-many").results];
     const slower = ofFew.map((perSecond, round) => perSecond / ofMany[round]);
     const isMet = quantile(slower, 0.25) <= growthBudget;
-    console.log(`${name}: ${whole(few)} sessions ${whole(median(ofFew))} req/s, ${whole(many)} sessions ${whole(median(ofMany))} req/s; ` +
+    console.log(`${name}: ${whole(few)} ${what} ${whole(median(ofFew))} req/s, ${whole(many)} ${what} ${whole(median(ofMany))} req/s; ` +
       `${spread(slower, fixed)} times slower; budget ≤ ${growthBudget}: ${isMet ? "met" : "NOT met"}`);
   }
 }
