@@ -40,12 +40,14 @@ async fn issue(
     if grant_type == GrantType::Password {
         guessing::check_address(address, call.app)?;
     }
-    let is_oauth1 = is_token_exchange_of_oauth1(grant_type, &params);
-    if SOCIAL.contains(&grant_type) && !call.app.settings.providers.is_empty() && !is_oauth1 {
-        return convert(grant_type, &params, call).await;
-    }
-    if is_oauth1 {
-        social::check_token_exchange(&params)?;
+    let is_oauth1 = params.optional("subject_token_type") == Some(oauth1::token_exchange::TOKEN_TYPE);
+    match grant_type {
+        GrantType::TokenExchange if is_oauth1 => social::check_token_exchange(&params)?,
+        GrantType::TokenExchange => return convert(grant_type, &params, call).await,
+        GrantType::ConvertToken if has_providers(call.app) => {
+            return convert(grant_type, &params, call).await;
+        }
+        _ => {}
     }
     let tokens = client_auth::with_client(call, &params, async |client| match grant_type {
         GrantType::Password => password::issue(&params, &client, address, call.app).await,
@@ -54,26 +56,18 @@ async fn issue(
         GrantType::AuthorizationCode => {
             authorization_code::exchange(&params, &client, address, call.app).await
         }
-        GrantType::TokenExchange if is_oauth1 => {
+        GrantType::TokenExchange => {
             oauth1::token_exchange::exchange(&params, &client, address, call.app).await
         }
-        GrantType::Implicit
-        | GrantType::DeviceCode
-        | GrantType::TokenExchange
-        | GrantType::ConvertToken
-        | GrantType::OAuth1 => Err(unsupported().into()),
+        GrantType::Implicit | GrantType::DeviceCode | GrantType::ConvertToken | GrantType::OAuth1 => {
+            Err(unsupported().into())
+        }
     });
     let mut body = respond::token_body(&tokens.await?);
     if grant_type == GrantType::TokenExchange {
         note_issued_token_type(&mut body);
     }
     Ok(body)
-}
-
-/// True if what is to be exchanged are credentials of OAuth 1.0a.
-fn is_token_exchange_of_oauth1(grant_type: GrantType, params: &Params) -> bool {
-    grant_type == GrantType::TokenExchange
-        && params.optional("subject_token_type") == Some(oauth1::token_exchange::TOKEN_TYPE)
 }
 
 /// RFC 8693 §2.2.1.
@@ -107,13 +101,14 @@ pub fn supported(app: &App) -> impl Iterator<Item = GrantType> {
         GrantType::Password,
         GrantType::ClientCredentials,
         GrantType::RefreshToken,
+        GrantType::TokenExchange,
     ];
-    let social = SOCIAL.into_iter().filter(|_| !app.settings.providers.is_empty());
-    ours.into_iter().chain(social)
+    ours.into_iter().chain(has_providers(app).then_some(GrantType::ConvertToken))
 }
 
-/// What needs identity providers.
-const SOCIAL: [GrantType; 2] = [GrantType::TokenExchange, GrantType::ConvertToken];
+fn has_providers(app: &App) -> bool {
+    !app.settings.providers.is_empty()
+}
 
 fn unsupported() -> OAuthError {
     OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type is not one that this endpoint supports")

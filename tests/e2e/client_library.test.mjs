@@ -38,7 +38,7 @@ test("discovery finds all endpoints of the server", () => {
   assert.equal(server.token_endpoint, `${issuer}/o/token/`);
   assert.equal(server.revocation_endpoint, `${issuer}/o/revoke_token/`);
   assert.equal(server.introspection_endpoint, `${issuer}/o/introspect/`);
-  assert.deepEqual(server.grant_types_supported, ["authorization_code", "password", "client_credentials", "refresh_token", "implicit"]);
+  assert.deepEqual(server.grant_types_supported, ["authorization_code", "password", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange", "implicit"]);
   assert.deepEqual(server.response_types_supported, ["code", "token", "none"]);
 });
 

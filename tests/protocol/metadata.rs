@@ -24,8 +24,10 @@ fn document(issuer: &str) -> Value {
         "scopes_supported": ["read", "write", "groups"],
         "response_types_supported": ["code", "token", "none"],
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "grant_types_supported":
-            ["authorization_code", "password", "client_credentials", "refresh_token", "implicit"],
+        "grant_types_supported": [
+            "authorization_code", "password", "client_credentials", "refresh_token",
+            "urn:ietf:params:oauth:grant-type:token-exchange", "implicit",
+        ],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "prompt_values_supported": ["none", "login", "consent", "create"],

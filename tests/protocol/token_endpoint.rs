@@ -154,13 +154,7 @@ fn an_unknown_grant_type_is_unsupported() {
 #[test]
 fn a_grant_type_that_is_still_to_come_is_unsupported() {
     let server = TestServer::new();
-    let grants = [
-        "implicit",
-        "urn:ietf:params:oauth:grant-type:device_code",
-        "urn:ietf:params:oauth:grant-type:token-exchange",
-        "convert_token",
-        "oauth1",
-    ];
+    let grants = ["implicit", "urn:ietf:params:oauth:grant-type:device_code", "convert_token", "oauth1"];
     let redirect_uris = serde_json::json!(["https://app.example/cb"]);
     let app = server.application().grants(&grants).set("redirect_uris", redirect_uris).create();
     for grant_type in grants {

@@ -249,16 +249,21 @@ fn without_providers_there_are_no_such_grants() {
     let app = super::application(&server);
     let convert = [("grant_type", "convert_token"), ("backend", "corporate"), ("token", "x")];
     app.token(&convert).assert_error(400, "unsupported_grant_type");
-    app.token(&[("grant_type", TOKEN_EXCHANGE)]).assert_error(400, "unsupported_grant_type");
+    let exchange =
+        [("grant_type", TOKEN_EXCHANGE), ("subject_token", "x"), ("subject_token_type", ACCESS_TOKEN)];
+    app.token(&exchange).assert_error(400, "invalid_request");
+    app.token(&[&exchange[..], &[("backend", "corporate")]].concat()).assert_error(400, "invalid_request");
     app.post(CONVERT, &convert).assert_error(400, "invalid_request");
     let social =
         post_json(&server, "/social/github/", &json!({"access_token": "x", "client_id": app.client_id}));
     social.assert_status(404);
+    // Credentials of OAuth 1.0a are exchanged all the same.
     let grants = |server: &TestServer| {
         let metadata = server.get("/.well-known/oauth-authorization-server").json();
-        metadata["grant_types_supported"].as_array().unwrap().contains(&json!(TOKEN_EXCHANGE))
+        [TOKEN_EXCHANGE, "convert_token"]
+            .map(|name| metadata["grant_types_supported"].as_array().unwrap().contains(&json!(name)))
     };
-    assert_eq!((grants(&server), grants(&scene().0)), (false, true));
+    assert_eq!((grants(&server), grants(&scene().0)), ([true, false], [true, true]));
 }
 
 #[test]
