@@ -50,7 +50,8 @@ pub async fn any(call: &Call<'_>) -> Response {
     let authorization = header(call.request, AUTHORIZATION.as_str());
     let mut response = match (demands, authorization) {
         (Ok(demands), Ok(authorization)) => answer(authorization, &demands, Some(call), call.app).await,
-        (Err(error), _) | (_, Err(error)) => respond::bearer_error(&error, None),
+        (Err(error), Ok(authorization)) => malformed(&error, authorization),
+        (_, Err(error)) => malformed(&error, None),
     };
     // auth_request knows 401 and 403 only; a 503 it passes on as an error, which is right.
     if is_nginx && response.status() == StatusCode::BAD_REQUEST {
@@ -69,7 +70,7 @@ pub async fn answer(
     // First of all: a check that was asked for in vain must show, whatever the token.
     let needed = match demands.needed() {
         Ok(needed) => needed,
-        Err(error) => return respond::bearer_error(&error, None),
+        Err(error) => return malformed(&error, authorization),
     };
     if app.settings.social_bearer
         && let Some(answer) = social::answer(authorization, &needed, demands.fresh, call, app).await
@@ -93,6 +94,15 @@ pub async fn answer(
         Err(error) => respond::bearer_error(&error.into(), None),
         Ok(Found::Refused(reason)) => respond::bearer_error(&invalid_token().because(reason), None),
         Ok(Found::Good(record)) => needed.answer(&record, BEARER),
+    }
+}
+
+/// What cannot be asked like this, in the scheme that was used.
+fn malformed(error: &OAuthError, authorization: Option<&str>) -> Response {
+    let response = respond::bearer_error(error, None);
+    match authorization.is_some_and(signed::is_oauth1) {
+        true => signed::with_scheme(response),
+        false => response,
     }
 }
 

@@ -39,13 +39,12 @@ fn read<'a>(
     demands: &'a Demands,
 ) -> Result<Option<(SignedRequest, &'a str)>, Oauth1Error> {
     let method = demands.method.as_deref().filter(|method| is_method(method));
-    let (Some(method), Some(url)) = (method, demands.url.as_deref()) else {
-        return match authorization {
-            None => Ok(None),
-            Some(_) => Err(Refusal::Malformed.because("the original request is not told")),
-        };
-    };
+    let is_told = method.is_some() && demands.url.is_some();
+    let (method, url) = (method.unwrap_or_default(), demands.url.as_deref().unwrap_or_default());
     let received = Received { method, url, authorization, form: demands.form.as_deref() };
+    if !is_told && received.is_signed() {
+        return Err(Refusal::Malformed.because("the original request is not told"));
+    }
     Ok(SignedRequest::read(&received)?.map(|request| (request, url)))
 }
 
@@ -67,7 +66,7 @@ fn refused(error: &Oauth1Error) -> Response {
 }
 
 /// The challenge of the scheme that was used.
-fn with_scheme(mut response: Response) -> Response {
+pub(super) fn with_scheme(mut response: Response) -> Response {
     let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
     let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
     if let Some(challenge) = rest.map(|rest| format!("OAuth {rest}")) {
@@ -95,14 +94,20 @@ pub fn may_sign_body(request: &Request) -> bool {
     !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && may_be(request)
 }
 
-/// What the client called, if the proxy tells it whole.
+/// What the client called, if the proxy tells it. No part may stand for another: a signature for one URL would be good for two.
+/// What is missing or malformed makes a URL without a host, which is refused once it turns out to be signed.
 pub fn url(request: &Request) -> Result<Option<String>, OAuthError> {
     if let Some(url) = header(request, "x-original-url")? {
         return Ok(Some(url.to_owned()));
     }
     let (host, uri) = (header(request, "x-forwarded-host")?, header(request, "x-forwarded-uri")?);
     let scheme = header(request, "x-forwarded-proto")?.unwrap_or("https");
-    Ok(host.zip(uri).map(|(host, uri)| format!("{scheme}://{host}{uri}")))
+    let are_parts = !scheme.contains(':') && uri.is_some_and(|uri| uri.starts_with('/'));
+    let host = host.filter(|host| are_parts && !host.contains(['/', '?', '#']));
+    Ok(uri.map(|uri| match host {
+        Some(host) => format!("{scheme}://{host}{uri}"),
+        None => format!(":///{uri}"),
+    }))
 }
 
 /// The body, if it is a form (RFC 5849 §3.4.1.3.1).

@@ -50,21 +50,27 @@ pub enum Malformed {
     UnsupportedMethod,
 }
 
+impl Received<'_> {
+    /// True if it has an `Authorization` header of the scheme OAuth, or `oauth_signature` in its query or form.
+    pub fn is_signed(&self) -> bool {
+        self.authorization.and_then(after_scheme).is_some()
+            || has_signature(query(self.url))
+            || has_signature(self.form.unwrap_or_default())
+    }
+}
+
 impl SignedRequest {
-    /// Reads a request that has an `Authorization` header of the scheme OAuth, or `oauth_signature` in its query or form.
-    /// None: it has neither, and is no signed request.
+    /// Reads a request. None: it is no signed one.
     ///
     /// # Errors
     /// A request that two readers could understand differently, or that lacks what RFC 5849 §3.1 requires.
     pub fn read(received: &Received<'_>) -> Result<Option<Self>, Malformed> {
-        let header = received.authorization.and_then(after_scheme);
-        let query = query(received.url);
-        let form = received.form.unwrap_or_default();
-        if header.is_none() && !has_signature(query) && !has_signature(form) {
+        if !received.is_signed() {
             return Ok(None);
         }
-        let header = header.map_or(Ok(Vec::new()), parameters)?;
-        let parameters = collect([header, pairs(query)?, pairs(form)?])?;
+        let header = received.authorization.and_then(after_scheme).map_or(Ok(Vec::new()), parameters)?;
+        let form = received.form.unwrap_or_default();
+        let parameters = collect([header, pairs(query(received.url))?, pairs(form)?])?;
         check_required(&parameters)?;
         let value = |name| find(&parameters, name).map(|value| value.unwrap_or_default());
 

@@ -1,7 +1,6 @@
 //! A client of OAuth 1.0a, by its own reading of RFC 5849, and by the HMAC of another crate than the server's.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -12,6 +11,11 @@ use ring::hmac;
 
 use super::{TestClient, TestResponse, TestServer, bytes_request};
 
+thread_local! {
+    /// How many requests the test has made: no two have the same nonce unless it says so.
+    static NONCES: Cell<u64> = const { Cell::new(0) };
+}
+
 /// An application that signs its requests, with a token once it has one.
 #[derive(Clone)]
 pub struct SigningClient<'a> {
@@ -20,8 +24,6 @@ pub struct SigningClient<'a> {
     pub consumer_secret: String,
     pub token: Option<Credentials>,
     pub signature_method: &'static str,
-    /// How many it has used, wherever and with whatever token.
-    nonces: Rc<Cell<u64>>,
 }
 
 /// A token and its secret.
@@ -60,13 +62,18 @@ impl<'a> SigningClient<'a> {
             consumer_secret: client.client_secret.clone().expect("a secret"),
             token: None,
             signature_method: "HMAC-SHA1",
-            nonces: Rc::default(),
         }
     }
 
     #[must_use]
     pub fn with_token(&self, token: &Credentials) -> Self {
         Self { token: Some(token.clone()), ..self.clone() }
+    }
+
+    /// Without a token.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { token: None, ..self.clone() }
     }
 
     #[must_use]
@@ -77,13 +84,13 @@ impl<'a> SigningClient<'a> {
     /// The same client at another isolate.
     #[must_use]
     pub fn at<'b>(&self, server: &'b TestServer) -> SigningClient<'b> {
-        let Self { consumer_key, consumer_secret, token, signature_method, nonces, .. } = self.clone();
-        SigningClient { server, consumer_key, consumer_secret, token, signature_method, nonces }
+        let Self { consumer_key, consumer_secret, token, signature_method, .. } = self.clone();
+        SigningClient { server, consumer_key, consumer_secret, token, signature_method }
     }
 
     /// To be signed now, with a nonce that has not been used.
     pub fn unsigned(&self, method: &'static str, url: &str) -> Unsigned {
-        self.nonces.set(self.nonces.get() + 1);
+        let nonce = NONCES.replace(NONCES.get() + 1);
         let url = if url.starts_with('/') { format!("http://localhost:8787{url}") } else { url.to_owned() };
         let unsigned = Unsigned {
             method,
@@ -102,7 +109,7 @@ impl<'a> SigningClient<'a> {
             .oauth("oauth_consumer_key", &self.consumer_key)
             .oauth("oauth_signature_method", self.signature_method)
             .oauth("oauth_timestamp", &self.server.now().to_string())
-            .oauth("oauth_nonce", &format!("nonce{}", self.nonces.get()));
+            .oauth("oauth_nonce", &format!("nonce{nonce}"));
         if let Some(token) = &self.token {
             unsigned = unsigned.oauth("oauth_token", &token.token);
         }
