@@ -57,7 +57,7 @@ fn signing_token(
         return SigningToken::Unknown(unknown("it is not one of this server, was used, or has expired"));
     };
     if found.application_id != application.id {
-        return SigningToken::Unknown(unknown("it is another application's"));
+        return SigningToken::Others(unknown("it is another application's"));
     }
     match secret_of_request_token(token, found, app) {
         Some(secret) => SigningToken::Known { secret, family: None },

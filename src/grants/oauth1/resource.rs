@@ -23,7 +23,7 @@ pub async fn find(request: &SignedRequest, url: &str, app: &App) -> Result<Token
         None => Ok(SigningToken::None),
         Some(None) => Ok(unknown("it is not a token of this server")),
         Some(Some(token)) if token.holder().application != application.id => {
-            Ok(unknown("it is another application's"))
+            Ok(SigningToken::Others(refused("it is another application's")))
         }
         Some(Some(token)) => Ok(match secret_of_access_token(token, app).await? {
             Some(secret) => SigningToken::Known { secret, family: Some(token.holder().family) },
@@ -32,14 +32,19 @@ pub async fn find(request: &SignedRequest, url: &str, app: &App) -> Result<Token
     };
     let verified = signature::verify(request, url, find_token, app).await?;
     match token.flatten() {
-        Some(token) => good_record(verified.family.as_ref(), &token.digest(), app.clock.now())
-            .map_err(|reason| Refusal::AccessToken.because(reason)),
+        Some(token) => {
+            good_record(verified.family.as_ref(), &token.digest(), app.clock.now()).map_err(refused)
+        }
         None => two_legged(request, &verified.application, app),
     }
 }
 
 fn unknown(reason: &'static str) -> SigningToken {
-    SigningToken::Unknown(Refusal::AccessToken.because(reason))
+    SigningToken::Unknown(refused(reason))
+}
+
+fn refused(reason: &'static str) -> Oauth1Error {
+    Refusal::AccessToken.because(reason)
 }
 
 /// As client credentials have it (RFC 6749 §4.4), for this one request.

@@ -34,8 +34,16 @@ pub enum SigningToken {
         /// To be read in the round trip of the nonce.
         family: Option<FamilyId>,
     },
-    /// There is no such token, it is another application's, or its secret cannot be read.
+    /// There is no such token, or its secret cannot be read.
     Unknown(Oauth1Error),
+    /// It is another application's: of this one, if a new one has taken its `client_id`.
+    Others(Oauth1Error),
+}
+
+impl SigningToken {
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Others(_))
+    }
 }
 
 /// A request that was signed by whom it says, and comes for the first time.
@@ -74,11 +82,12 @@ pub async fn verify(
             return Err(error);
         }
         let token = find_token(&application).await?;
+        let is_others = matches!(token, SigningToken::Others(_));
         let revision = application.revision.clone();
         match verify_for(request, application, token, app).await {
             Ok(Some(verified)) => return Ok(verified),
             Ok(None) => {}
-            Err(error) if is_remembered && error.rests_on_registration() => {
+            Err(error) if is_remembered && (is_others || error.rests_on_registration()) => {
                 refused = Some((revision, error));
             }
             Err(error) => return Err(error),
@@ -98,7 +107,7 @@ async fn verify_for(
     let is_signed = is_signed(request, Some(&application), &token, app).await;
     check_application(&application, request.signature_method())?;
     let family = match token {
-        SigningToken::Unknown(error) => return Err(error),
+        SigningToken::Unknown(error) | SigningToken::Others(error) => return Err(error),
         SigningToken::Known { family, .. } => family,
         SigningToken::None => None,
     };
@@ -156,16 +165,16 @@ async fn is_signed(
         for key in known.iter().chain(nobodys.iter().filter(|_| known.is_empty())) {
             is_signed |= app.signatures.verify(algorithm, key, message, &signature).await;
         }
-        return is_signed && !known.is_empty() && !matches!(token, SigningToken::Unknown(_));
+        return is_signed && !known.is_empty() && !token.is_unknown();
     }
     let nobodys = || Secret::new("nobody has this secret, which is as long as one");
     let consumer_secret = application.and_then(|known| client::consumer_secret(known, app));
     let token_secret = match token {
         SigningToken::None => None,
         SigningToken::Known { secret, .. } => Some(secret.clone()),
-        SigningToken::Unknown(_) => Some(nobodys()),
+        SigningToken::Unknown(_) | SigningToken::Others(_) => Some(nobodys()),
     };
-    let is_known = consumer_secret.is_some() && !matches!(token, SigningToken::Unknown(_));
+    let is_known = consumer_secret.is_some() && !token.is_unknown();
     let key = signing_key(&consumer_secret.unwrap_or_else(nobodys), token_secret.as_ref());
     let is_same = match hmac_signature(method, &key, request.base_string()) {
         Some(signature) => same_bytes(signature.as_bytes(), request.signature().as_bytes()),

@@ -11,6 +11,7 @@ mod three_legs;
 mod validate;
 mod validate_url;
 mod xauth;
+mod who;
 
 use serde_json::json;
 
