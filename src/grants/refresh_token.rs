@@ -153,12 +153,17 @@ async fn repeat(presented: &Presented<'_>, family: Family, by: By, app: &App) ->
         announce_refresh(&family, &live, &pair.access_token, now, app);
         return Ok(Rotated { pair, family, is_successor: !is_present });
     }
-    if !is_present && app.settings.refresh_token_reuse_protection {
+    let is_previous =
+        refresh.rotation.as_ref().is_some_and(|rotation| rotation.previous_digest == presented.digest);
+    // While a family keeps its secret of OAuth 1.0a, the two are all that it ever had: a third was made up by whoever has seen
+    // its token.
+    let was_issued = is_previous || family.oauth1_secret.is_none();
+    if !is_present && was_issued && app.settings.refresh_token_reuse_protection {
         let event = by.did(Action::RefreshTokenReused, format!("family {}", family.id));
         revoke::end_family(&family.id, &event, now, app).await.map_err(OAuthError::from)?;
         return Err(invalid("it was replaced before: its family has been ended").into());
     }
-    Err(invalid("it was replaced before").into())
+    Err(invalid("it was replaced before, or never issued").into())
 }
 
 /// The scope may be narrowed for one access token, never widened (RFC 6749 §6).

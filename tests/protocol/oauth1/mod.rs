@@ -8,12 +8,16 @@ mod remembered_secret;
 mod request_token;
 mod signing;
 mod three_legs;
+mod token_exchange;
+mod token_exchange_once;
 mod validate;
 mod validate_url;
 mod xauth;
 mod who;
 
 use serde_json::json;
+
+pub use token_exchange::exchange;
 
 use crate::support::oauth1::SigningClient;
 use crate::support::{ApplicationBuilder, CALLBACK, PASSWORD, TestClient, TestResponse, TestServer};
