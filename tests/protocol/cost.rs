@@ -3,7 +3,11 @@
 use http::Method;
 use serde_json::json;
 
-use crate::support::{AuthorizationRequest, CALLBACK, Landing, PASSWORD, TestResponse, TestServer, request};
+use crate::oauth1::exchange;
+use crate::support::oauth1::SigningClient;
+use crate::support::{
+    AuthorizationRequest, CALLBACK, Landing, PASSWORD, TestClient, TestResponse, TestServer, request,
+};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Cost {
@@ -364,5 +368,123 @@ fn a_token_by_the_authorization_endpoint_costs_two_round_trips_and_one_write_of_
     };
     // The family, the user's last login and the event.
     assert_eq!(cost_of(&server, issue), Cost { d1: 2, rows_written: 3, ..NOTHING });
+    assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
+}
+
+/// An application that does all of OAuth 1.0a, signing with a token of `alice`.
+fn signing(server: &TestServer) -> (TestClient<'_>, SigningClient<'_>) {
+    server.user("alice");
+    let grants = ["oauth1", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"];
+    let app = server.application().grants(&grants).set("xauth_allowed", json!(true)).create();
+    let client = SigningClient::of(&app, server);
+    let client = client.with_token(&client.xauth("alice", PASSWORD).credentials());
+    (app, client)
+}
+
+#[test]
+fn validating_a_signed_request_costs_one_round_trip_where_application_and_token_are_known() {
+    let server = TestServer::new();
+    let (_, client) = signing(&server);
+    let validate = |client: &SigningClient<'_>| {
+        client.validate().assert_status(200);
+    };
+    // The nonce.
+    let warm = Cost { d1: 1, rows_written: 1, ..NOTHING };
+    for _ in 0..3 {
+        assert_eq!(cost_of(&server, || validate(&client)), warm);
+    }
+    // Elsewhere the application and the token's secret are read first.
+    let elsewhere = server.another_isolate();
+    let there = client.at(&elsewhere);
+    assert_eq!(cost_of(&elsewhere, || validate(&there)), Cost { d1: 3, rows_written: 1, ..NOTHING });
+    assert_eq!(cost_of(&elsewhere, || validate(&there)), warm);
+    // The six nonces so far have expired: four at a time are cleared away, and the application is read anew.
+    server.advance(700);
+    for (d1, rows_written) in [(2, 1 + 4), (1, 1 + 2), (1, 1)] {
+        assert_eq!(cost_of(&elsewhere, || validate(&there)), Cost { d1, rows_written, ..NOTHING });
+    }
+}
+
+#[test]
+fn refusing_a_signed_request_writes_nothing_but_a_line() {
+    let server = TestServer::new();
+    let (_, client) = signing(&server);
+    let refused = |d1| Cost { d1, log_lines: 1, ..NOTHING };
+    let mut wrong = client.clone();
+    wrong.consumer_secret = "wrong".to_owned();
+    let refuse = || {
+        wrong.validate().assert_signed_error(401, "invalid_token");
+    };
+    assert_eq!(cost_of(&server, refuse), refused(1));
+    let unsigned = || client.unsigned("GET", "https://api.example/photos");
+    let refuse = || {
+        let stale = unsigned().oauth("oauth_timestamp", "1700000000").forwarded("");
+        server.send(stale).assert_signed_error(401, "invalid_token");
+    };
+    assert_eq!(cost_of(&server, refuse), refused(0));
+    let repeated = unsigned().forwarded("");
+    server.send(repeated.clone()).assert_status(200);
+    // A nonce that was used could be one of another registration.
+    let refuse = || {
+        server.send(repeated).assert_signed_error(401, "invalid_token");
+    };
+    assert_eq!(cost_of(&server, refuse), refused(2));
+}
+
+#[test]
+fn the_legs_of_oauth1_cost_a_round_trip_each_beside_that_of_the_nonce() {
+    let server = TestServer::new();
+    let (_, client) = signing(&server);
+    let alone = client.alone();
+    let ask = || {
+        alone.request_token("oob").credentials();
+    };
+    // The nonce, and the request token.
+    assert_eq!(cost_of(&server, ask), Cost { d1: 2, rows_written: 2, ..NOTHING });
+    let temporary = alone.request_token("oob").credentials();
+    let verifier = alone.approve(&temporary, "alice");
+    let client = alone.with_token(&temporary);
+    let exchange = || {
+        client.access_token(&verifier).credentials();
+    };
+    // The request token is found; the nonce; it goes, for the family, the user's last login and the event.
+    assert_eq!(cost_of(&server, exchange), Cost { d1: 3, rows_written: 1 + 4, ..NOTHING });
+}
+
+#[test]
+fn xauth_costs_three_round_trips_and_one_slow_hash() {
+    let server = TestServer::new();
+    let (_, client) = signing(&server);
+    let alone = client.alone();
+    let log_in = || {
+        alone.xauth("alice", PASSWORD).credentials();
+    };
+    // The nonce; the account's count, up and down; the family, the user's last login and the event.
+    assert_eq!(cost_of(&server, log_in), Cost { d1: 3, rows_written: 1 + 5, hashes: 1, ..NOTHING });
+    for (username, password) in [("alice", "wrong"), ("nobody", PASSWORD)] {
+        let guess = || {
+            alone.xauth(username, password).assert_status(400);
+        };
+        let expected = Cost { d1: 3, rows_written: 1 + 1, hashes: 1, log_lines: 1, ..NOTHING };
+        assert_eq!(cost_of(&server, guess), expected);
+    }
+    // Whose signature is wrong gets no hash out of us.
+    let mut wrong = alone.clone();
+    wrong.consumer_secret = "wrong".to_owned();
+    let forged = || {
+        wrong.xauth("alice", PASSWORD).assert_status(401);
+    };
+    assert_eq!(cost_of(&server, forged), Cost { d1: 1, log_lines: 1, ..NOTHING });
+}
+
+#[test]
+fn an_exchange_for_oauth2_costs_one_round_trip_and_one_write_of_kv_after_the_answer() {
+    let server = TestServer::new();
+    let (app, client) = signing(&server);
+    server.kv.delays_late_writes.set(true);
+    let exchange = || {
+        exchange(&app, &client, &[]).tokens();
+    };
+    assert_eq!(cost_of(&server, exchange), Cost { d1: 1, rows_written: 1, ..NOTHING });
     assert_eq!(cost_of(&server, || server.kv.deliver()), Cost { kv_writes: 1, ..NOTHING });
 }
