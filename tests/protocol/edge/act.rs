@@ -1,5 +1,4 @@
-//! What is asked of an isolate. A nonce that is good once adds its act here, and is looked up among what was
-//! [honoured](super::world::World::honoured) before.
+//! What is asked of an isolate.
 
 use http::Method;
 use postern::call::Request;
@@ -61,6 +60,14 @@ pub enum Act {
     Exchange {
         code: usize,
         is_thief: bool,
+    },
+    /// By xAuth, for an access token of OAuth 1.0a.
+    Xauth {
+        user: usize,
+    },
+    /// What a client has signed, which may come again.
+    Sign {
+        signed: usize,
     },
 }
 
@@ -158,6 +165,8 @@ impl World<'_> {
                 let form = [("grant_type", "authorization_code"), ("code", text), ("redirect_uri", CALLBACK)];
                 client.request("/o/token/", &[&form[..], &[("code_verifier", verifier)]].concat())
             }
+            Act::Xauth { user } => self.signing_client().xauth_request(&self.users[user], PASSWORD),
+            Act::Sign { signed } => self.signed[signed].request.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ impl World<'_> {
     /// From when an end is sent, what it covers may have ended; what failed may be carried out later, too.
     pub fn note_sent_ends(&mut self, round: &Round) {
         self.note_sent_ends_of_sessions(round);
+        self.note_sent_ends_of_credentials(round);
         for done in round.acts.iter().filter(|done| done.act.is_end()) {
             for family in 0..self.families.len() {
                 if self.covers(done.act, family) && self.families[family].ended_at.is_none() {
@@ -43,6 +44,7 @@ impl World<'_> {
             }
         }
         self.note_logged_out(round);
+        self.note_ended_credentials(round);
         for family in known..self.families.len() {
             self.note_overtaken(family, round);
             self.note_replayed_at_once(family, round);

@@ -44,6 +44,8 @@ impl World<'_> {
                 Act::Authorize { application, user } => self.note_authorized(application, user, done, round),
                 Act::Exchange { code, is_thief: false } => self.note_exchanged(code, done, round),
                 Act::Exchange { code, is_thief: true } => self.note_stolen(code, done, round),
+                Act::Xauth { user } => self.note_xauth(user, done, round),
+                Act::Sign { signed } => self.note_signed(signed, done, round),
                 _ => {}
             }
         }

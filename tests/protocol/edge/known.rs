@@ -1,6 +1,9 @@
 //! What the clients and the operator know, by what they were answered.
 
+use postern::call::Request;
+
 use crate::support::TestClient;
+use crate::support::oauth1::Credentials;
 
 pub struct Application<'a> {
     /// With the secret that it believes in.
@@ -68,6 +71,30 @@ pub struct Code {
     pub has_ended: bool,
     /// One was sent.
     pub may_have_ended: bool,
+}
+
+/// An access token of OAuth 1.0a that was answered.
+pub struct Credential {
+    pub token: Credentials,
+    pub user: usize,
+    /// An end of it was answered 2xx.
+    pub has_ended: bool,
+    /// One was sent.
+    pub may_have_ended: bool,
+}
+
+/// A signed request, which may be delivered more than once.
+pub struct Signed {
+    pub request: Request,
+    /// None: in the application's own name.
+    pub credential: Option<usize>,
+    /// The application's secret, as its client believed.
+    pub secret: String,
+    pub timestamp: i64,
+    /// It was answered 200.
+    pub honoured: bool,
+    /// It failed, or was not answered.
+    pub may_be_used: bool,
 }
 
 /// The settings of a schedule, in seconds.

@@ -11,6 +11,7 @@ mod issued;
 mod known;
 mod schedule;
 mod seen;
+mod signed;
 mod verdicts;
 mod world;
 
@@ -55,8 +56,9 @@ fn play_share(share: u64) {
     let origin = TestServer::new();
     schedule::USERS.iter().for_each(|user| origin.user(user));
     let public = origin.application().public().grants(&["password", "refresh_token", "authorization_code"]);
-    let confidential = ["client_credentials", "password", "refresh_token", "authorization_code"];
-    let applications = [public, origin.application().grants(&confidential)]
+    let confidential = ["client_credentials", "password", "refresh_token", "authorization_code", "oauth1"];
+    let confidential = origin.application().grants(&confidential).set("xauth_allowed", true.into());
+    let applications = [public, confidential]
         .map(|builder| builder.redirect_uri(CALLBACK).set("skip_authorization", true.into()).create());
     let start = origin.now();
     let play = |seed| {

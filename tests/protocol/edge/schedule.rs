@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::act::{Act, CONFIDENTIAL, PUBLIC};
 use super::known::{Application, Rules};
 use super::seen::{Case, Property, Seen};
+use super::signed::WINDOW;
 use super::world::World;
 use crate::support::edge::{APPLIED_AFTER, Edge, EdgeDatabase, EdgeKv, Faults, SHOWN_AFTER};
 use crate::support::{TestClient, TestServer};
@@ -69,6 +70,8 @@ pub fn play(seed: u64, origin: &TestServer, clients: &[TestClient; 2], seen: &Se
         users: USERS.map(str::to_owned).into(),
         families: Vec::new(),
         codes: Vec::new(),
+        credentials: Vec::new(),
+        signed: Vec::new(),
         sessions: HashMap::new(),
         tokens: Vec::new(),
         honoured: HashMap::new(),
@@ -96,7 +99,7 @@ pub fn play(seed: u64, origin: &TestServer, clients: &[TestClient; 2], seen: &Se
 impl World<'_> {
     fn step(&mut self) {
         let dice = &self.edge.clone().dice;
-        match dice.below(30) {
+        match dice.below(32) {
             0..5 => self.edge.advance(dice.seconds(SHOWN_AFTER)),
             5 => self.edge.advance(dice.seconds(400)),
             6 => self.replace(self.any_isolate()),
@@ -114,6 +117,7 @@ impl World<'_> {
             17 => self.present_an_old_one(),
             18 => self.log_out_twice(),
             19 | 20 => self.authorize(),
+            21 | 22 => self.call_an_api(),
             _ => {
                 let act = self.any_act();
                 let round = self.perform(&[(self.any_isolate(), act)]);
@@ -238,6 +242,45 @@ impl World<'_> {
             self.perform(&[(self.any_isolate(), if dice.below(4) == 0 { steal } else { exchange })]);
         }
         self.look(exchange);
+    }
+
+    /// A client signs requests. What it has signed comes again, at once or later, elsewhere; and something it rests on ends.
+    fn call_an_api(&mut self) {
+        let dice = &self.edge.clone().dice;
+        if !self.applications[CONFIDENTIAL].knows_secret {
+            self.perform(&[(self.any_isolate(), Act::RotateSecret)]);
+        }
+        let user = dice.index(self.users.len());
+        self.perform(&[(self.any_isolate(), Act::Xauth { user })]);
+        let credential = self.credentials.len().checked_sub(1).filter(|_| dice.below(4) > 0);
+        let user = credential.map_or(user, |number| self.credentials[number].user);
+        let first = self.sign(credential, *dice.choose(&[0, 0, WINDOW, -WINDOW + 20]));
+        let end = match dice.below(4) {
+            0 => Act::RotateSecret,
+            1 => Act::Enable { application: CONFIDENTIAL, is_active: false },
+            _ => Act::EndUser { user, sets_password: dice.below(3) == 0 },
+        };
+        let acts: &[Act] = match dice.below(6) {
+            0 | 1 => &[first],
+            2 => &[first, first],
+            3 => &[first, first, first],
+            _ => &[first, end],
+        };
+        let acts: Vec<_> = acts.iter().map(|act| (self.any_isolate(), *act)).collect();
+        self.perform(&acts);
+        // Before an end and after it, at isolates that know both.
+        let second = self.sign(credential, 0);
+        if dice.below(2) == 0 {
+            self.perform(&[(self.any_isolate(), end)]);
+        }
+        self.perform(&[(self.any_isolate(), second)]);
+        self.edge.advance(*dice.choose(&[0, 1, 20, WINDOW - 1, WINDOW + 2, 2 * WINDOW - 20]));
+        if dice.below(3) == 0 {
+            self.perform(&[(self.any_isolate(), Act::Clear)]);
+        }
+        let third = self.sign(credential, 0);
+        self.perform(&[(self.any_isolate(), third)]);
+        self.perform(&[(self.any_isolate(), *dice.choose(&[first, second]))]);
     }
 
     /// Two log-outs of one user, and logins that may fall between them.

@@ -23,9 +23,13 @@ pub enum Property {
     AsTold,
     /// What failed has happened or has not, as a whole; repeating it settles it.
     AllOrNothing,
+    /// A signed request is honoured once, and within its time.
+    Nonce,
+    /// What a signed request rests on is refused everywhere as soon as its end was answered.
+    SignedEnd,
 }
 
-pub const PROPERTIES: [Property; 7] = [
+pub const PROPERTIES: [Property; 9] = [
     Property::Once,
     Property::Bound,
     Property::RefusedForGood,
@@ -33,6 +37,8 @@ pub const PROPERTIES: [Property; 7] = [
     Property::NoLoss,
     Property::AsTold,
     Property::AllOrNothing,
+    Property::Nonce,
+    Property::SignedEnd,
 ];
 
 impl fmt::Display for Property {
@@ -45,6 +51,8 @@ impl fmt::Display for Property {
             Self::NoLoss => "no live session is lost",
             Self::AsTold => "what was answered is what the database holds",
             Self::AllOrNothing => "what failed is all or nothing, and a repetition settles it",
+            Self::Nonce => "no nonce is honoured twice",
+            Self::SignedEnd => "what has ended signs nothing more, at once, everywhere",
         })
     }
 }
@@ -86,9 +94,14 @@ pub enum Case {
     StolenCode,
     ExchangeAfterFailure,
     ExpiredCode,
+    Signed,
+    SignedAgain,
+    SignedStale,
+    SignedAfterTheEnd,
+    SignedByAnOldSecret,
 }
 
-const CASES: [Case; 25] = [
+const CASES: [Case; 30] = [
     Case::Good,
     Case::Refused,
     Case::GoodAfterTheEnd,
@@ -114,6 +127,11 @@ const CASES: [Case; 25] = [
     Case::StolenCode,
     Case::ExchangeAfterFailure,
     Case::ExpiredCode,
+    Case::Signed,
+    Case::SignedAgain,
+    Case::SignedStale,
+    Case::SignedAfterTheEnd,
+    Case::SignedByAnOldSecret,
 ];
 
 type Fault = (&'static str, fn(&Happened) -> u32);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::act::{Act, CONFIDENTIAL};
-use super::known::{Application, Code, Family, Rules, Token};
+use super::known::{Application, Code, Credential, Family, Rules, Signed, Token};
 use super::seen::{Case, Seen};
 use crate::support::edge::{APPLIED_AFTER, Edge, EdgeDatabase, EdgeKv, Sent, send_together};
 use crate::support::{TestResponse, TestServer, Tokens};
@@ -23,6 +23,8 @@ pub struct World<'a> {
     pub users: Vec<String>,
     pub families: Vec<Family>,
     pub codes: Vec<Code>,
+    pub credentials: Vec<Credential>,
+    pub signed: Vec<Signed>,
     /// By user: the cookie of a browser in which they are logged in, as far as anybody knows.
     pub sessions: HashMap<usize, String>,
     pub tokens: Vec<Token>,
@@ -60,6 +62,8 @@ pub struct Round {
     pub was_live: Vec<bool>,
     pub ended_at: Vec<Option<i64>>,
     pub links: Vec<usize>,
+    /// How many there were before it.
+    pub credentials: usize,
     pub presented: Option<PresentedAlone>,
     /// The isolate that died in it.
     pub dead: Option<usize>,
@@ -159,6 +163,7 @@ impl World<'_> {
             was_live: self.families.iter().map(Family::is_live).collect(),
             ended_at: self.families.iter().map(|family| family.ended_at).collect(),
             links: self.families.iter().map(|family| family.links.len()).collect(),
+            credentials: self.credentials.len(),
             presented,
             dead,
         }
