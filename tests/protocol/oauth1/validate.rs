@@ -1,10 +1,12 @@
 //! Signed requests at `/validate/` (RFC 5849 §3): where they stand, what else is asked, and what a refusal says.
 
+use futures_executor::block_on;
 use http::Method;
+use postern::endpoints::validate::{Demands, answer};
 
 use crate::oauth1::{API, assert_logged, builder, client, signed_in};
 use crate::support::oauth1::{Place, SigningClient};
-use crate::support::{TestServer, encode_form, request};
+use crate::support::{TestResponse, TestServer, encode_form, request};
 
 #[test]
 fn parameters_stand_in_one_of_three_places() {
@@ -230,4 +232,47 @@ fn an_application_acts_alone_where_it_may() {
     let answer = client.validate();
     answer.assert_signed_error(401, "invalid_token");
     assert_logged(&client, &answer, "not registered for oauth1");
+}
+
+/// As over RPC, where the original request is told by options.
+fn ask(server: &TestServer, authorization: Option<&str>, demands: &Demands) -> TestResponse {
+    TestResponse(block_on(answer(authorization, demands, None, &server.app)))
+}
+
+#[test]
+fn over_rpc_the_same_holds() {
+    let server = TestServer::new();
+    let (app, client) = signed_in(&server);
+    let bearer = format!("Bearer {}", app.client_credentials().tokens().access_token);
+    // What the request would have told by headers.
+    let demands = |place: Place| {
+        let request = client.unsigned("POST", API).at(place).forwarded("");
+        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let demands = Demands {
+            method: Some("POST".to_owned()),
+            url: Some(format!("https://api.example{}", header("x-forwarded-uri").unwrap())),
+            form: Some(request.body().clone()),
+            ..Demands::default()
+        };
+        (header("authorization"), demands)
+    };
+    for place in [Place::Header, Place::Query, Place::Form] {
+        let (authorization, told) = demands(place);
+        let response = ask(&server, authorization.as_deref(), &told);
+        assert_eq!(response.assert_status(200).json()["username"], "alice");
+        // Once.
+        ask(&server, authorization.as_deref(), &told).assert_signed_error(401, "invalid_token");
+        // A Bearer token beside it decides, and the nonce is not used up.
+        let (authorization, told) = demands(place);
+        let response = ask(&server, Some(&bearer), &told);
+        assert_eq!(response.assert_status(200).json()["token_type"], "Bearer");
+        ask(&server, authorization.as_deref(), &told).assert_status(200);
+        for untold in [
+            Demands { method: None, ..demands(place).1 },
+            Demands { method: Some("G ET".to_owned()), ..demands(place).1 },
+        ] {
+            let authorization = demands(place).0;
+            ask(&server, authorization.as_deref(), &untold).assert_signed_error(400, "invalid_request");
+        }
+    }
 }
