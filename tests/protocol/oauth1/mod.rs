@@ -5,19 +5,19 @@ mod access_token;
 mod authorize;
 mod nonces;
 mod remembered_secret;
-mod request_token;
-mod signing;
 mod replay;
+mod request_token;
 mod revocation;
 mod same_work;
 mod signed_failures;
+mod signing;
 mod three_legs;
 mod token_exchange;
 mod token_exchange_once;
 mod validate;
 mod validate_url;
-mod xauth;
 mod who;
+mod xauth;
 
 use serde_json::json;
 
