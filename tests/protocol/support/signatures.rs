@@ -156,11 +156,6 @@ impl Signer {
         jwk
     }
 
-    /// A signature of anything.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(message)
-    }
-
     /// A token with these claims. Its header has `alg` and `kid`; `header` adds, changes, and with `null` takes away.
     /// Whatever it says, the signature is this key's.
     pub fn id_token(&self, header: Value, claims: Value) -> String {
