@@ -232,13 +232,15 @@ fn a_used_token_is_used_up_and_what_it_led_to_stays_good() {
     assert_good(&client, &issued);
 }
 
-/// What ends an approval that has not been used yet.
-fn ends() -> Vec<(&'static str, Box<dyn Fn(&TestServer) -> Request>)> {
-    let user =
-        |method: &'static str, path: &'static str, body: Value| -> Box<dyn Fn(&TestServer) -> Request> {
-            Box::new(move |_| admin_request(method, path, body.clone()))
-        };
-    let application = |method: &'static str, body: Value| -> Box<dyn Fn(&TestServer) -> Request> {
+/// What somebody asks for.
+type Change = Box<dyn Fn(&TestServer) -> Request>;
+
+/// What ends an approval that has not been used yet, and what its exchange is answered then; empty: either.
+fn ends() -> Vec<(&'static str, Change)> {
+    let user = |method: &'static str, path: &'static str, body: Value| -> Change {
+        Box::new(move |_| admin_request(method, path, body.clone()))
+    };
+    let application = |method: &'static str, body: Value| -> Change {
         Box::new(move |server| {
             let client_id = server.db.text("SELECT client_id FROM applications");
             admin_request(method, &format!("applications/{client_id}"), body.clone())
