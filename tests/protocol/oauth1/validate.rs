@@ -3,6 +3,7 @@
 use futures_executor::block_on;
 use http::Method;
 use postern::endpoints::validate::{Demands, answer};
+use postern::router::note_refusal;
 
 use crate::oauth1::{API, assert_logged, builder, client, signed_in};
 use crate::support::oauth1::{Place, SigningClient};
@@ -236,7 +237,9 @@ fn an_application_acts_alone_where_it_may() {
 
 /// As over RPC, where the original request is told by options.
 fn ask(server: &TestServer, authorization: Option<&str>, demands: &Demands) -> TestResponse {
-    TestResponse(block_on(answer(authorization, demands, None, &server.app)))
+    let mut response = block_on(answer(authorization, demands, None, &server.app));
+    note_refusal("RPC", "validate", &mut response, &server.app);
+    TestResponse(response)
 }
 
 #[test]
