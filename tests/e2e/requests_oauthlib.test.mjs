@@ -1,8 +1,8 @@
 // The main job as requests-oauthlib drives it: tests/python/main_job.py.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import { listen } from "./origin.mjs";
 import { runPython } from "./python.mjs";
 import { alice, checkout, startPostern } from "./support.mjs";
 
@@ -26,17 +26,3 @@ test("requests-oauthlib does the main job", async () => {
   const written = readFileSync(program, "utf8").match(/def test_/g).length;
   assert.match(output, new RegExp(`^Ran ${written} tests in .*\\n+OK$`, "m"), output);
 });
-
-/** Lets other programs reach a Worker that has no address of its own. */
-async function listen(worker) {
-  const server = createServer(async ({ url, method, headers }, response) => {
-    try {
-      const answer = await worker.fetch(url, { method, headers });
-      response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
-    } catch (error) {
-      response.writeHead(502).end(String(error));
-    }
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
-}

@@ -6,11 +6,11 @@ Started by tests/e2e/authorization_code.test.mjs, which tells in the environment
 import json
 import os
 import unittest
-from html.parser import HTMLParser
 
 import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
+from form import Form
 from oauthlib.oauth2 import AccessDeniedError, InvalidGrantError
 from requests_oauthlib import OAuth2Session
 
@@ -22,22 +22,6 @@ WEB = json.loads(os.environ["WEB"])
 
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"  # it is loopback
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
-
-
-class Form(HTMLParser):
-    """The one form of a page: where it leads, and what is in its fields."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.action, self.fields = None, {}
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag == "form":
-            self.action = attrs["action"]
-        elif tag == "input":
-            self.fields[attrs["name"]] = attrs["value"]
 
 
 def visit(url, decision="allow"):

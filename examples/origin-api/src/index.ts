@@ -49,12 +49,15 @@ async function byHttp(request: Request, env: Env): Promise<Response> {
     "X-Forwarded-Host": url.host,
     "X-Forwarded-Uri": url.pathname + url.search,
   });
-  const authorization = request.headers.get("Authorization");
-  if (authorization !== null) question.set("Authorization", authorization);
+  for (const name of ["Authorization", "Content-Type"]) {
+    const value = request.headers.get(name);
+    if (value !== null) question.set(name, value);
+  }
+  const body = isSignedForm(request) ? request.clone().body : null; // Postern answers 413 to more than 64 KiB, and reads no further
 
   let verdict: Response;
   try {
-    verdict = await env.AUTH.fetch("https://postern/validate/?scope=read", { headers: question });
+    verdict = await env.AUTH.fetch("https://postern/validate/?scope=read", { method: "POST", headers: question, body });
   } catch {
     return unavailable();
   }
@@ -68,14 +71,30 @@ async function byHttp(request: Request, env: Env): Promise<Response> {
 
 /** Calls Postern's method `validate`: no request is made or parsed on the way. */
 async function byRpc(request: Request, env: Env): Promise<Response> {
+  const options: ValidateOptions = { scope: "read", method: request.method, url: request.url };
+  if (isSignedForm(request)) {
+    if (Number(request.headers.get("Content-Length") ?? Infinity) > 65_536) return new Response(null, { status: 413 });
+    options.body = await request.text();
+  }
+
   let verdict: Verdict;
   try {
-    verdict = await env.AUTH.validate(request.headers.get("Authorization"), { scope: "read" });
+    verdict = await env.AUTH.validate(request.headers.get("Authorization"), options);
   } catch {
     return unavailable();
   }
   if (verdict.status !== 200) return Response.json(verdict.body, { status: verdict.status, headers: verdict.headers });
   return greet(verdict.body.client_id ?? "", verdict.body.sub, verdict.body.username);
+}
+
+/**
+ * A signature of OAuth 1.0a covers the method and the URL, and the body of a form (RFC 5849 §3.4.1.3.1). Nobody signs what comes
+ * with a Bearer token: its body is not read.
+ */
+function isSignedForm(request: Request): boolean {
+  const authorization = request.headers.get("Authorization") ?? "OAuth "; // without one, the signature may stand in the form
+  const isForm = /^application\/x-www-form-urlencoded *(;|$)/i.test(request.headers.get("Content-Type") ?? "");
+  return isForm && /^OAuth /i.test(authorization);
 }
 
 /** The API itself. It trusts X-Auth-* because nobody but `byHttp` calls it. */
