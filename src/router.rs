@@ -11,6 +11,7 @@ use crate::app::{App, Log};
 use crate::crypto::encoding::base64url;
 use crate::crypto::{Random, random_bytes};
 
+use crate::call::body::LONGEST_BODY;
 use crate::call::{self, Call, Refusal, Request, Response};
 use crate::endpoints::cors;
 use crate::endpoints::respond;
@@ -27,9 +28,6 @@ use crate::settings::SettingError;
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Response> + 'a>>;
 type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
-
-/// A request body may be this long, in bytes.
-pub const LONGEST_BODY: usize = 64 * 1024;
 
 /// Stands among a request's extensions if its body was longer and has not been read.
 #[derive(Clone)]

@@ -8,6 +8,9 @@ use crate::protocol::error::OAuthError;
 use crate::protocol::json;
 use crate::protocol::params::Params;
 
+/// A request body may be this long, in bytes.
+pub const LONGEST_BODY: usize = 64 * 1024;
+
 /// What a body says that it is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum MediaType {

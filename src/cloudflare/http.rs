@@ -11,10 +11,10 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, ResponseInit};
 
 use crate::app::App;
-use crate::call::body::{MediaType, media_type};
+use crate::call::body::{LONGEST_BODY, MediaType, media_type};
 use crate::call::{Request, Response};
 use crate::endpoints::{respond, validate};
-use crate::router::{BodyTooLong, LONGEST_BODY, is_hostless, reads_body};
+use crate::router::{BodyTooLong, is_hostless, reads_body};
 
 #[wasm_bindgen(module = "/src/cloudflare/http.js")]
 extern "C" {

@@ -81,7 +81,7 @@ test("a body of 1 MiB is refused at every route that reads one, in its own shape
 });
 
 test("a body without an end is refused as soon as it is too long", async () => {
-  assert.deepEqual(await postern.caller("/endless"), { resolved: 413 });
+  assert.deepEqual(await postern.caller("/endless", ["/sign_up/", {}]), { resolved: 413 });
 });
 
 test("a body that breaks off stores nothing, and the server goes on", async () => {

@@ -22,9 +22,11 @@ export default {
         const response = await env.AUTH.fetch(`http://localhost${path}`, init);
         return Response.json({ status: response.status, headers: Object.fromEntries(response.headers), body: await response.json() });
       }
-      // A request whose body never ends.
-      case "/endless":
-        return Response.json(await settled(send(env, endless())));
+      // A form whose body never ends, at the path and with the headers that are posted.
+      case "/endless": {
+        const [path, headers] = await request.json();
+        return Response.json(await settled(send(env, path, headers, endless())));
+      }
       // All wrong values, each as the first and as the second argument of a method: [[what, { resolved } or { rejected }], …].
       case "/wrong-arguments": {
         const outcomes = [];
@@ -49,9 +51,9 @@ async function settled(promise) {
   }
 }
 
-async function send(env, body) {
-  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-  return (await env.AUTH.fetch("http://localhost/sign_up/", { method: "POST", headers, body })).status;
+async function send(env, path, headers, body) {
+  const form = { "Content-Type": "application/x-www-form-urlencoded" };
+  return (await env.AUTH.fetch(`http://localhost${path}`, { method: "POST", headers: { ...form, ...headers }, body })).status;
 }
 
 function endless() {
@@ -80,6 +82,13 @@ const wrongValues = {
   "a text as fresh": () => ({ fresh: "true" }),
   "a number as read_write": () => ({ read_write: 1, method: "GET" }),
   "a function as method": () => ({ method: () => "GET" }),
+  "a number as url": () => ({ url: 1, method: "GET" }),
+  "a URL as url": () => ({ url: new URL("https://api.example/"), method: "GET" }),
+  "null as body": () => ({ body: null }),
+  "undefined as body": () => ({ body: undefined, method: "GET", url: "https://api.example/" }),
+  "bytes as body": () => ({ body: new TextEncoder().encode("a=b"), method: "POST", url: "https://api.example/" }),
+  "parameters as body": () => ({ body: new URLSearchParams("a=b") }),
+  "a stream as body": () => ({ body: new ReadableStream() }),
   "a boxed string": () => Object("Bearer x"),
   "a date": () => new Date(0),
   "a regular expression": () => /x/,

@@ -5,7 +5,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
 use super::{Demands, Needed, invalid_token, is_method};
 use crate::app::App;
-use crate::call::body::{MediaType, media_type};
+use crate::call::body::{LONGEST_BODY, MediaType, media_type};
 use crate::call::{Request, Response, header, set};
 use crate::endpoints::respond;
 use crate::grants::oauth1::{Oauth1Error, Refusal, resource};
@@ -42,6 +42,10 @@ fn read<'a>(
     let is_told = method.is_some() && demands.url.is_some();
     let (method, url) = (method.unwrap_or_default(), demands.url.as_deref().unwrap_or_default());
     let received = Received { method, url, authorization, form: demands.form.as_deref() };
+    // By HTTP it would not have come so far.
+    if received.form.is_some_and(|form| form.len() > LONGEST_BODY) {
+        return Err(Refusal::Malformed.because("the body is longer than is read"));
+    }
     if !is_told && received.is_signed() {
         return Err(Refusal::Malformed.because("the original request is not told"));
     }
