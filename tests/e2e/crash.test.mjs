@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { person } from "./person.mjs";
+import { signingClient } from "./signing_client.mjs";
 import { alice, basic, checkout, schema, secrets } from "./support.mjs";
 
 const rounds = [1, 2, 3];
@@ -18,7 +19,7 @@ const bindings = { ...secrets, REFRESH_TOKEN_GRACE_PERIOD_SECONDS: "3600" };
 const callback = "https://app.example/cb";
 const code_verifier = "v".repeat(43);
 const code_challenge = createHash("sha256").update(code_verifier).digest("base64url");
-let child, url, service, web;
+let child, url, service, web, signing;
 
 before(async () => {
   await start(schema);
@@ -26,6 +27,7 @@ before(async () => {
   await register({ client_id: "my-app", client_type: "public", grant_types: ["password", "refresh_token"] });
   service = await register({ client_id: "a-service", client_type: "confidential", grant_types: ["client_credentials"] });
   web = await register({ client_type: "confidential", redirect_uris: [callback], skip_authorization: true });
+  signing = await register({ client_type: "confidential", grant_types: ["oauth1"] });
   await read(201, send("sign_up/", new URLSearchParams(alice)));
 });
 after(async () => {
@@ -110,11 +112,41 @@ const authorize = (cookies) => {
   return fetch(`${url}/o/authorize/?${new URLSearchParams(asked)}`, { redirect: "manual", headers: { Connection: "close", Cookie: cookies } });
 };
 
-/** The cookies of a browser in which alice has just logged in. */
-async function logInByPage() {
+/** A browser in which alice has just logged in. */
+async function openBrowser() {
   const browser = person({ url: new URL(url), fetch: (url, init) => fetch(url, { redirect: "manual", ...init }) });
   await browser.submit(await browser.open(`${url}/accounts/login/?next=/`), alice);
-  return [...browser.cookies].map((pair) => pair.join("=")).join("; ");
+  return browser;
+}
+
+/** Its cookies. */
+async function logInByPage() {
+  return [...(await openBrowser()).cookies].map((pair) => pair.join("=")).join("; ");
+}
+
+/** A request token that alice has approved, with its verifier. */
+async function approve(browser) {
+  const client = signingClient(url, signing);
+  const temporary = await client.requestToken();
+  const { text } = await browser.submit(await browser.open(client.page(temporary)), { decision: "allow" });
+  const [, verifier] = text.match(/<p class="code"><strong>(\d{10})</);
+  return { temporary, verifier };
+}
+
+/** The third leg, its answer as JSON. */
+async function exchangeSigned({ temporary, verifier }) {
+  const endpoint = `${url}/oauth/access_token/`;
+  const form = { oauth_verifier: verifier };
+  const Authorization = signingClient(url, signing).header(temporary, "POST", endpoint, form);
+  const response = await send("oauth/access_token/", undefined, { Authorization });
+  return { status: response.status, text: async () => JSON.stringify(Object.fromEntries(new URLSearchParams(await response.text()))) };
+}
+
+/** What is said of a request that is signed with token credentials. */
+function validateSigned({ oauth_token: token, oauth_token_secret: secret }) {
+  const called = "https://api.example/photos";
+  const Authorization = signingClient(url, signing).header({ token, secret }, "GET", called);
+  return fetch(`${url}/validate/`, { headers: { Authorization, "X-Forwarded-Method": "GET", "X-Original-URL": called } });
 }
 
 /** As JSON, where an answer sends the browser. */
@@ -178,6 +210,17 @@ for (const round of rounds) {
       await read(401, validate(access_token, "?fresh=1"));
       await read(400, token({ grant_type: "refresh_token", refresh_token }, basic(web)));
     }
+  });
+
+  test(`token credentials that were handed out sign, and are handed out once, round ${round}`, async () => {
+    const browser = await openBrowser();
+    const approved = [await approve(browser), await approve(browser)];
+    const answered = await answeredBeforeTheKill(200, approved, exchangeSigned);
+    for (const [temporary, credentials] of answered) {
+      assert.equal((await read(200, validateSigned(credentials))).username, alice.username);
+      assert.equal((await exchangeSigned(temporary)).status, 400);
+    }
+    for (const temporary of approved) assert.ok([200, 400].includes((await exchangeSigned(temporary)).status)); // wholly used up, or not at all
   });
 
   test(`what was revoked stays refused, round ${round}`, async () => {
