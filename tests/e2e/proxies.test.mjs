@@ -10,14 +10,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { basic, checkout, startMainJob } from "./support.mjs";
+import { signingClient } from "./signing_client.mjs";
+import { alice, basic, checkout, startMainJob } from "./support.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "postern-proxies-"));
 const children = [];
-let postern, service, logIn, origin, witness;
+let postern, service, logIn, origin, witness, signer, credentials;
 
 before(async () => {
   ({ postern, service, logIn } = await startMainJob());
+  const signs = { client_id: "signs", client_type: "confidential", grant_types: ["oauth1"], xauth_allowed: true };
+  signer = signingClient(postern.url.origin, await postern.createApplication(signs));
+  credentials = await signer.xauth(alice);
   origin = await startOrigin();
   witness = await startWitness();
 });
@@ -270,6 +274,41 @@ for (const { name, start, validate, malformed } of proxies) {
         assert.doesNotMatch(JSON.stringify([witness.questions.pop().headers, passed.json.headers]), /spoofed|gopher|DELETE|x-original-url/);
         origin.seen.length = 0;
       }
+    });
+
+    test("a signed request reaches the origin with who the caller is, once", async () => {
+      const Host = "api.example.com:8443";
+      const url = `http://${Host}/items/%C3%A9,%20x?page=2&q=a+b&empty=`;
+      const inQuery = signer.signedUrl(credentials, "DELETE", url).slice(`http://${Host}`.length);
+      const path = url.slice(`http://${Host}`.length);
+      for (const [method, target, headers] of [
+        ["GET", path, { Authorization: signer.header(credentials, "GET", url) }],
+        ["POST", path, { Authorization: signer.header(credentials, "POST", url), "Content-Type": "application/json" }],
+        ["DELETE", inQuery, {}],
+      ]) {
+        const send = () => ask(target, { method, headers: { Host, ...headers }, ...(method === "POST" && { body: "{}" }) });
+        const answer = await send();
+        assert.equal(answer.status, 200, answer.text);
+        assert.deepEqual([answer.json.method, answer.json.url], [method, target]);
+        const { "x-auth-username": username, "x-auth-client-id": client_id } = authHeaders(answer);
+        assert.deepEqual([username, client_id], [["alice"], ["signs"]]);
+        origin.seen.length = 0;
+        assertRefused(await send(), 401, /^OAuth realm="api", error="invalid_token"/); // again
+      }
+    });
+
+    test("a signed request that was changed on the way is refused, and a signed form always", async () => {
+      const Host = "api.example.com";
+      const url = `http://${Host}/pay?to=bob`;
+      const Authorization = () => signer.header(credentials, "GET", url);
+      const refused = /^OAuth realm="api", error="invalid_token"/;
+      assertRefused(await ask("/pay?to=eve", { headers: { Host, Authorization: Authorization() } }), 401, refused);
+      assertRefused(await ask("/pay?to=bob", { headers: { Host: "api.example.org", Authorization: Authorization() } }), 401, refused);
+      assertRefused(await ask("/pay?to=bob", { method: "POST", headers: { Host, Authorization: Authorization() } }), 401, refused);
+      assertRefused(await ask("/pay?to=bob", { headers: { Host, Authorization: "OAuth nonsense" } }), malformed, /^OAuth realm="api", error="invalid_request"/);
+      const form = { amount: "1" }; // its signature covers it, and Postern does not see it
+      const headers = { Host, Authorization: signer.header(credentials, "POST", url, form), "Content-Type": "application/x-www-form-urlencoded" };
+      assertRefused(await ask("/pay?to=bob", { method: "POST", headers, body: "amount=1" }), 401, refused);
     });
 
     const spoofedUser = {
