@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { after, afterEach, before, describe, test } from "node:test";
 import { devices, inspect, openBrowser, startBrowser } from "./browser.mjs";
 import { openIdProvider } from "./openid_provider.mjs";
+import { signingClient } from "./signing_client.mjs";
 import { alice, basic, checkout, secrets, startPostern } from "./support.mjs";
 
 let postern, at, local, browser, api, client, spa, provider;
@@ -394,6 +395,94 @@ describe("an application that a person allows", () => {
   });
 });
 
+describe("an application that signs its requests", () => {
+  const register = async (callback) => {
+    const application = { client_type: "confidential", client_name: "The old application", grant_types: ["oauth1"], redirect_uris: [client.redirect_uri] };
+    return signingClient(at, await postern.createApplication(application), callback);
+  };
+  const newPerson = async () => {
+    const username = newName();
+    await postern.signUp({ username, password });
+    return username;
+  };
+
+  /** What the application got, once the browser is there. */
+  const answer = async (page) => {
+    await page.waitForURL(`${client.redirect_uri}**`);
+    return client.seen.at(-1);
+  };
+
+  /** What is known of a request that it signs. */
+  const validate = async (application, credentials) => {
+    const url = "https://api.example/photos";
+    const headers = { Authorization: application.header(credentials, "GET", url), "X-Forwarded-Method": "GET", "X-Original-URL": url };
+    const response = await postern.fetch("/validate/", { headers });
+    return { status: response.status, ...(await response.json()) };
+  };
+
+  for (const javaScriptEnabled of [true, false]) {
+    test(`sends a person to log in, untick a scope and allow it, and gets a token, ${javaScriptEnabled ? "with" : "without"} JavaScript`, async () => {
+      const username = await newPerson();
+      const application = await register(client.redirect_uri);
+      const temporary = await application.requestToken({ scope: "read write" });
+      const { page } = await open({ javaScriptEnabled });
+      await page.goto(application.page(temporary));
+      await logIn(page, username);
+      await page.getByRole("heading", { name: "Allow The old application?" }).waitFor();
+      await page.getByLabel("Change your data").uncheck();
+      await allow(page).click();
+      const params = await answer(page);
+      assert.deepEqual([...params.keys()].sort(), ["oauth_token", "oauth_verifier"]);
+      assert.equal(params.get("oauth_token"), temporary.token);
+      const credentials = await application.accessToken(temporary, params.get("oauth_verifier"));
+      const known = await validate(application, credentials);
+      assert.deepEqual([known.status, known.username, known.scope], [200, username, "read"]);
+
+      // Who has allowed it is asked again: it is another request, of which nobody knows who began it.
+      const again = await application.requestToken();
+      await page.goto(application.page(again));
+      await allow(page).waitFor();
+      // The first one is no request any more.
+      await page.goto(application.page(temporary));
+      await page.getByText("Invalid request token.").waitFor();
+    });
+  }
+
+  test("learns that a person does not agree, or leaves nothing ticked", async () => {
+    const username = await newPerson();
+    const application = await register(client.redirect_uri);
+    const { page } = await open();
+    const go = async () => page.goto(application.page(await application.requestToken({ scope: "read" })));
+    await go();
+    await logIn(page, username);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    assert.equal((await answer(page)).get("error"), "Access not granted by user.");
+    await go();
+    await page.getByLabel("Read your data").uncheck();
+    await allow(page).click();
+    const params = await answer(page);
+    assert.deepEqual([params.get("error"), params.get("oauth_verifier")], ["Access not granted by user.", null]);
+  });
+
+  test("without a callback: the person types a number in, which a click selects", async () => {
+    const username = await newPerson();
+    const application = await register("oob");
+    const temporary = await application.requestToken();
+    const { page } = await open();
+    await page.goto(application.page(temporary));
+    await logIn(page, username);
+    await allow(page).click();
+    const number = page.getByText(/^\d{10}$/);
+    await number.click();
+    const verifier = await page.evaluate(() => String(getSelection()).trim());
+    assert.equal(verifier, await number.textContent());
+    const size = await number.evaluate((element) => parseFloat(getComputedStyle(element).fontSize));
+    assert.ok(size >= 28, String(size));
+    const credentials = await application.accessToken(temporary, verifier);
+    assert.equal((await validate(application, credentials)).username, username);
+  });
+});
+
 describe("logging in at a provider", () => {
   const continueWith = (page, label = "The provider") => page.getByRole("link", { name: `Continue with ${label}`, exact: true });
 
@@ -584,6 +673,30 @@ async function lookAtProviders(options, inspectAs) {
   await inspectAs(elsewhere.page, "social-email-taken");
 }
 
+/** The pages that a person sees whose application signs its requests. */
+async function lookAtOauth1(page, look) {
+  const application = { client_type: "confidential", client_name: "The old application", grant_types: ["oauth1"], redirect_uris: [client.redirect_uri] };
+  const registered = await postern.createApplication(application);
+  const go = async (callback) => {
+    const signing = signingClient(at, registered, callback);
+    await page.goto(signing.page(await signing.requestToken()));
+    await allow(page).waitFor();
+  };
+  await go(client.redirect_uri);
+  await look("oauth1-consent");
+  await go("oob");
+  await look("oauth1-consent-oob");
+  await allow(page).click();
+  await page.getByText("type in this number").waitFor();
+  await look("oauth1-verifier");
+  await go("oob");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("may do nothing for you").waitFor();
+  await look("oauth1-denied");
+  await page.goto(`${at}/oauth/authorize/`);
+  await look("oauth1-refused");
+}
+
 /** The routes of src/router.rs that are pages, as patterns of a path. */
 const pages = [...readFileSync(`${checkout}/src/router.rs`, "utf8").matchAll(/\b(?:page\(|route\((?=[^)]*?Shape::Page,))\s*"([^"]+)"/g)].map(
   ([, path]) => new RegExp(`^${path.replaceAll("{}", "[^/]+").replace(/\/?$/, "/")}$`),
@@ -716,6 +829,11 @@ for (const [device, options] of Object.entries(devices)) {
     await page.goto(authorization(app, { response_mode: "form_post" }), { waitUntil: "commit" });
     await page.getByRole("button", { name: "Continue" }).waitFor();
     await look("form-post");
+
+    await lookAtOauth1(page, look);
+    await page.goto(`${at}/o/authorized_tokens/`);
+    await page.getByRole("link", { name: "End what The old application may do" }).click();
+    await page.getByRole("button", { name: "End it" }).click();
 
     await lookAround(page, username, look, visit);
     await lookAtProviders(options, async (page, name) => {
