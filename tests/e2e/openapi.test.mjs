@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openIdProvider } from "./openid_provider.mjs";
+import { person, unescape } from "./person.mjs";
 import { runPython } from "./python.mjs";
 import { alice, basic, checkout, secrets, startPostern } from "./support.mjs";
 
@@ -18,6 +19,20 @@ const app = {
   grant_types: ["authorization_code", "password", "client_credentials", "refresh_token", "convert_token"],
   redirect_uris: ["https://app.example/cb"],
   scope: "read write introspection",
+};
+/** Signs in a way that can be repeated: with PLAINTEXT nothing need be one of a kind (RFC 5849 §3.1). */
+const signing = {
+  client_id: "old-client",
+  client_secret: "the-secret-of-old-client",
+  client_type: "confidential",
+  grant_types: ["oauth1", "client_credentials"],
+  oauth1_signature_methods: ["PLAINTEXT"],
+  redirect_uris: ["https://app.example/cb"],
+  xauth_allowed: true,
+};
+const sign = (parameters, secret = "") => {
+  const all = { oauth_consumer_key: signing.client_id, oauth_signature_method: "PLAINTEXT", oauth_signature: `${signing.client_secret}&${secret}`, ...parameters };
+  return `OAuth ${Object.entries(all).map(([name, value]) => `${name}="${encodeURIComponent(value)}"`).join(", ")}`;
 };
 const hashing = { PASSWORD_HASH_MEMORY_KIB: "8", PASSWORD_HASH_ITERATIONS: "1" };
 const noLimits = { SIGN_UP_LIMIT: "0", LOGIN_FAILURE_LIMIT: "0", ADDRESS_FAILURE_LIMIT: "0" };
@@ -113,7 +128,8 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
     CLIENT_ID: app.client_id,
     CLIENT_SECRET: app.client_secret,
   };
-  const bad = { ...good, ADMIN_TOKEN: "not-it", ACCESS_TOKEN: "not-it", TOKEN_OF_NOBODY: "not-it", CLIENT_SECRET: "not-it" };
+  Object.assign(good, await whatSigns());
+  const bad = { ...good, SIGNED: sign({ oauth_callback: "oob" }).replace("secret", "guess"), ADMIN_TOKEN: "not-it", ACCESS_TOKEN: "not-it", TOKEN_OF_NOBODY: "not-it", CLIENT_SECRET: "not-it" };
   const seen = new Set();
   const run = async (url, credentials, args) => {
     const env = { ...process.env, ...credentials, ANSWERED: join(scratch, "answered.json") };
@@ -176,6 +192,39 @@ test("schemathesis finds nothing that it does not say, and sees what it says", a
     ]);
   });
 });
+
+/** What an old client sends, and a person to whom it sends its request tokens: each of these is for one use. */
+async function whatSigns() {
+  await postern.createApplication(signing);
+  const browser = person(postern);
+  const requestToken = async (oauth_callback) => {
+    const response = await postern.fetch("/oauth/request_token/", { headers: { Authorization: sign({ oauth_callback }) } });
+    assert.equal(response.status, 200);
+    const { oauth_token, oauth_token_secret } = Object.fromEntries(new URLSearchParams(await response.text()));
+    return { oauth_token, oauth_token_secret, url: `/oauth/authorize/?oauth_token=${oauth_token}` };
+  };
+  const approved = await requestToken(signing.redirect_uris[0]);
+  const oauth_verifier = new URL(await browser.authorize(approved.url, alice)).searchParams.get("oauth_verifier");
+  const asked = await requestToken("oob");
+  const Cookie = () => [...browser.cookies].map((pair) => pair.join("=")).join("; ");
+  const decisions = [];
+  for (const callback of ["oob", ...signing.redirect_uris]) {
+    const { text } = await browser.open((await requestToken(callback)).url);
+    const fields = [...text.matchAll(/<input [^>]*?name="([^"]*)"[^>]*?value="([^"]*)"/g)].map(([, name, value]) => [unescape(name), unescape(value)]);
+    decisions.push([{ ...Object.fromEntries(fields), decision: "allow" }, Cookie()]);
+  }
+  const twoLegs = { Authorization: sign({}), "X-Forwarded-Method": "GET", "X-Original-URL": "https://api.example.com/notes" };
+  const byNobody = { Authorization: sign({ oauth_consumer_key: "nobody", oauth_callback: "oob" }) };
+  const headers = {
+    requestToken: [byNobody],
+    requestTokenByPost: [byNobody],
+    authorizeRequestToken: [{ Cookie: Cookie() }, {}],
+    oauth1AccessToken: [{ Authorization: sign({ oauth_token: approved.oauth_token, oauth_verifier }, approved.oauth_token_secret) }],
+    validate: [twoLegs],
+    validateByPost: [twoLegs],
+  };
+  return { SIGNED: sign({ oauth_callback: "oob" }), REQUEST_TOKEN: asked.oauth_token, HEADERS: JSON.stringify(headers), DECISIONS: JSON.stringify(decisions) };
+}
 
 /** Each `METHOD /path status` that these operations may answer. */
 function answersOf(operations) {

@@ -5,6 +5,7 @@ import atexit
 import json
 import os
 from base64 import b64encode
+from urllib.parse import parse_qsl
 
 import schemathesis
 
@@ -14,6 +15,16 @@ answered = set()
 @schemathesis.deserializer("text/html")
 def page(context, response):
     return response.text
+
+
+@schemathesis.deserializer("text/plain")
+def plain_text(context, response):
+    return response.text
+
+
+@schemathesis.deserializer("application/x-www-form-urlencoded")
+def form(context, response):
+    return dict(parse_qsl(response.text, strict_parsing=True))
 
 
 token, to_use_up, to_introspect, short_of_scope, to_revoke, to_invalidate = (
@@ -41,12 +52,23 @@ CASES = {
     "invalidateRefreshTokens": [(its_application, f"Bearer {to_invalidate}")],
     "invalidateSessions": [(its_application, f"Bearer {to_invalidate}")],
 }
+# Headers with which an operation does something, as those of a signed request.
+HEADERS = json.loads(os.environ["HEADERS"])
+# What the consent page sends, and the browser's cookies.
+DECISIONS = json.loads(os.environ["DECISIONS"])
 
 
 @schemathesis.hook
 def before_add_examples(context, examples):
     operation = context.operation
-    for body, authorization in CASES.get(operation.definition.raw.get("operationId"), []):
+    operation_id = operation.definition.raw.get("operationId")
+    for headers in HEADERS.get(operation_id, []):
+        query = {"query": {"oauth_token": os.environ["REQUEST_TOKEN"]}} if operation_id == "authorizeRequestToken" else {}
+        examples.append(operation.Case(headers=headers, **query))
+    if operation_id == "decideRequestToken":
+        for body, cookies in DECISIONS:
+            examples.append(operation.Case(body=body, media_type="application/x-www-form-urlencoded", headers={"Cookie": cookies}))
+    for body, authorization in CASES.get(operation_id, []):
         form = {"body": body, "media_type": "application/x-www-form-urlencoded"}
         backends = ["provider", "nobody"] if "{backend}" in operation.path else [None]
         for backend in backends:
