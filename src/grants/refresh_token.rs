@@ -55,6 +55,7 @@ pub async fn exchange(
 
 /// What a family is rotated with: a refresh token, or what stands in its place.
 pub struct Presented<'a> {
+    /// Of this server, and whole: else who has seen a part of it could end the family by what passes for reuse.
     pub text: &'a str,
     pub holder: &'a Holder,
     /// What the family knows it by.
@@ -153,17 +154,12 @@ async fn repeat(presented: &Presented<'_>, family: Family, by: By, app: &App) ->
         announce_refresh(&family, &live, &pair.access_token, now, app);
         return Ok(Rotated { pair, family, is_successor: !is_present });
     }
-    let is_previous =
-        refresh.rotation.as_ref().is_some_and(|rotation| rotation.previous_digest == presented.digest);
-    // While a family keeps its secret of OAuth 1.0a, the two are all that it ever had: a third was made up by whoever has seen
-    // its token.
-    let was_issued = is_previous || family.oauth1_secret.is_none();
-    if !is_present && was_issued && app.settings.refresh_token_reuse_protection {
+    if !is_present && app.settings.refresh_token_reuse_protection {
         let event = by.did(Action::RefreshTokenReused, format!("family {}", family.id));
         revoke::end_family(&family.id, &event, now, app).await.map_err(OAuthError::from)?;
         return Err(invalid("it was replaced before: its family has been ended").into());
     }
-    Err(invalid("it was replaced before, or never issued").into())
+    Err(invalid("it was replaced before").into())
 }
 
 /// The scope may be narrowed for one access token, never widened (RFC 6749 §6).

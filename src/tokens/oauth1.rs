@@ -88,8 +88,8 @@ pub async fn issue(
         application: issuance.application.id,
         user: Some((issuance.login.user_id, issuance.login.grant_id)),
     };
-    let token = Oauth1AccessToken::mint(holder, random_bytes(&*app.random), app.settings.keys.first());
     let secret = random_secret(app);
+    let token = Oauth1AccessToken::mint_for(holder, &secret, app.settings.keys.first());
     let access = IssuedToken {
         digest: token.digest(),
         scope: issuance.scope.clone(),

@@ -1,6 +1,7 @@
 //! The tokens themselves: a prefix such as `pst_at_`, and base64url of key id (1 byte), family (16), application (12), user
 //! (12), grant (12), secret (32), and a MAC (12) over the prefix and all before it. A made-up one is refused without I/O. User
-//! and grant are zero where nobody has logged in.
+//! and grant are zero where nobody has logged in. In an access token of OAuth 1.0a the digest of its secret stands in the place of
+//! the secret.
 //!
 //! A token names all that could end it, so that one bulk read of KV can ask for its record and every mark at once.
 
@@ -9,6 +10,8 @@ use std::fmt;
 
 use crate::crypto::encoding::{array_from_base64url, base64url};
 use crate::crypto::keys::{KeyRing, Keys, MAC_LENGTH, TokenMac};
+use crate::crypto::secret::{Secret, same_bytes};
+use crate::crypto::sha256;
 use crate::model::family::TokenDigest;
 use crate::model::id::{ApplicationId, FamilyId, GrantId, UserId};
 
@@ -22,6 +25,8 @@ const SECRET_LENGTH: usize = 32;
 
 /// In bytes, before they are encoded.
 const LENGTH: usize = 97;
+
+const SECRET_AT: usize = LENGTH - MAC_LENGTH - SECRET_LENGTH;
 
 /// An access token as its holder knows it (RFC 6749 §1.4). Never stored, never logged.
 pub struct AccessToken(Sealed);
@@ -102,6 +107,22 @@ token!(RefreshToken, REFRESH_PREFIX);
 token!(AuthorizationCode, CODE_PREFIX);
 token!(Oauth1RequestToken, OAUTH1_REQUEST_PREFIX);
 token!(Oauth1AccessToken, OAUTH1_ACCESS_PREFIX);
+
+impl Oauth1AccessToken {
+    /// As [`Oauth1AccessToken::mint`], for this secret.
+    pub fn mint_for(holder: Holder, secret: &Secret, keys: &Keys) -> Self {
+        Self::mint(holder, sha256(secret.expose().as_bytes()), keys)
+    }
+
+    /// True of the secret that it was issued with. It holds the digest of its 256 random bits, under the MAC: so a made-up
+    /// pair is refused without I/O, also when nothing is kept of the secret any more.
+    pub fn is_for(&self, secret: &Secret) -> bool {
+        let bytes: Option<[u8; LENGTH]> =
+            self.expose().strip_prefix(OAUTH1_ACCESS_PREFIX).and_then(array_from_base64url);
+        let held = bytes.as_ref().and_then(|bytes| bytes.get(SECRET_AT..SECRET_AT + SECRET_LENGTH));
+        held.is_some_and(|held| same_bytes(held, &sha256(secret.expose().as_bytes())))
+    }
+}
 
 fn seal(prefix: &str, holder: &Holder, secret: &[u8; SECRET_LENGTH], keys: &Keys) -> (String, TokenMac) {
     let (user, grant) = match &holder.user {

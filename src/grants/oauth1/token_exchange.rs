@@ -57,7 +57,8 @@ pub async fn exchange(
 fn read(subject_token: &str, app: &App) -> Option<(Oauth1AccessToken, Secret)> {
     let pair = Params::parse(subject_token.as_bytes()).ok()?;
     let token = Oauth1AccessToken::parse(pair.optional("oauth_token")?, &app.settings.keys)?;
-    let text = as_subject_token(&token, &Secret::new(pair.optional("oauth_token_secret")?));
+    let secret = Secret::new(pair.optional("oauth_token_secret")?);
+    let text = token.is_for(&secret).then(|| as_subject_token(&token, &secret))?;
     Some((token, text))
 }
 

@@ -3,6 +3,7 @@
 mod abuse;
 mod access_token;
 mod authorize;
+mod breaker;
 mod nonces;
 mod remembered_secret;
 mod replay;

@@ -52,7 +52,8 @@ fn calls(server: &TestServer, act: impl FnOnce()) -> u64 {
 /// Nobody's, and a token that looks like one.
 fn strangers<'a>(client: &SigningClient<'a>) -> [SigningClient<'a>; 3] {
     let Credentials { token, secret } = client.token.clone().expect("a token");
-    let made_up = Credentials { token: format!("{}A", &token[..token.len() - 1]), secret };
+    let last = if token.ends_with('A') { 'Q' } else { 'A' };
+    let made_up = Credentials { token: format!("{}{last}", &token[..token.len() - 1]), secret };
     let mut nobody = client.clone();
     nobody.consumer_key = "nobody".to_owned();
     let mut wrong = client.clone();
