@@ -424,11 +424,11 @@ fn refusing_a_signed_request_writes_nothing_but_a_line() {
     assert_eq!(cost_of(&server, refuse), refused(0));
     let repeated = unsigned().forwarded("");
     server.send(repeated.clone()).assert_status(200);
-    // A nonce that was used could be one of another registration.
+    // That the registration is still the same, the batch of the nonce has said.
     let refuse = || {
         server.send(repeated).assert_signed_error(401, "invalid_token");
     };
-    assert_eq!(cost_of(&server, refuse), refused(2));
+    assert_eq!(cost_of(&server, refuse), refused(1));
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn said(refusal: &Refusal) -> (StatusCode, Cow<'static, str>) {
         }
         Refusal::Malformed => unauthorized("Invalid request parameters."),
         Refusal::Consumer => bad("Invalid consumer."),
-        Refusal::Signature => unauthorized("Could not verify OAuth request."),
+        Refusal::Signature | Refusal::Nonce => unauthorized("Could not verify OAuth request."),
         Refusal::Callback => unauthorized("Invalid callback URL."),
         Refusal::Scope => unauthorized("Scope does not exist."),
         Refusal::RequestToken => bad("Invalid request token."),

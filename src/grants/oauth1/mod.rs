@@ -34,8 +34,9 @@ pub enum Refusal {
     Missing(Vec<&'static str>),
     Malformed,
     Consumer,
-    /// The signature, the timestamp or the nonce.
     Signature,
+    /// The timestamp or the nonce (RFC 5849 §3.3): no secret was looked at, or the right one was there.
+    Nonce,
     Callback,
     Scope,
     RequestToken,

@@ -119,7 +119,7 @@ async fn verify_for(
     let used = oauth1_nonces::insert(nonce.as_ref(), &application, family.as_ref(), now, &*app.db).await?;
     match (used.application_is_current, used.is_new) {
         (false, _) => Ok(None),
-        (true, false) => Err(Refusal::Signature.because("the nonce has been used before")),
+        (true, false) => Err(Refusal::Nonce.because("the nonce has been used before")),
         (true, true) => Ok(Some(Verified { application, family: used.family })),
     }
 }
@@ -128,7 +128,7 @@ fn check_timestamp(request: &SignedRequest, now: Timestamp) -> Result<(), Oauth1
     match request.once() {
         Some((timestamp, _)) if (timestamp - now.0).abs() > WINDOW => {
             let behind = now.0 - timestamp;
-            Err(Refusal::Signature.because(format!("oauth_timestamp is {behind} seconds behind our clock")))
+            Err(Refusal::Nonce.because(format!("oauth_timestamp is {behind} seconds behind our clock")))
         }
         _ => Ok(()),
     }
@@ -193,5 +193,6 @@ fn nonce(request: &SignedRequest, application: &Application) -> Option<Nonce> {
     })
 }
 
-/// As long as a key's, and odd: nobody has the private one.
+/// As long as a key's, and odd. Its factors are known (those of the Fermat numbers), so anybody could sign by it: what it
+/// verifies is refused all the same.
 const NOBODYS_MODULUS: [u8; 256] = [0xff; 256];
