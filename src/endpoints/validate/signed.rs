@@ -46,8 +46,9 @@ fn read<'a>(
     if received.form.is_some_and(|form| form.len() > LONGEST_BODY) {
         return Err(Refusal::Malformed.because("the body is longer than is read"));
     }
-    if !is_told && received.is_signed() {
-        return Err(Refusal::Malformed.because("the original request is not told"));
+    // No request target has a fragment (RFC 9112 §3.2): an API could read on where the signature ends.
+    if (!is_told || url.contains('#')) && received.is_signed() {
+        return Err(Refusal::Malformed.because("the original request is not told, or has a fragment"));
     }
     Ok(SignedRequest::read(&received)?.map(|request| (request, url)))
 }

@@ -230,7 +230,7 @@ fn query_parameters_are_signed_repeated_and_empty_ones_too() {
         whole,
         // In another order, without the sign of an empty value, and encoded otherwise.
         "=x&a=1&a&b=2&a=1&%e6%97%a5=%F0%9F%99%82&%C3%A4%26%3D=%2B+%7E%25",
-        "&&b=2&a=&a=1&a=1&&%C3%A4%26%3D=%2B%20~%25&=x&%E6%97%A5=%F0%9F%99%82&#fragment=1",
+        "&&b=2&a=&a=1&a=1&&%C3%A4%26%3D=%2B%20~%25&=x&%E6%97%A5=%F0%9F%99%82&",
     ] {
         signed(&format!("/photos?{query}")).assert_status(200);
     }
