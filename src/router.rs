@@ -52,6 +52,8 @@ enum Shape {
     OAuth,
     Drf,
     OAuth1,
+    /// As OAuth, and `active` is false: whoever looks at nothing else lets nobody in.
+    Resource,
     Page,
 }
 
@@ -77,7 +79,7 @@ const fn hostless(route: Route) -> Route {
 
 /// For programs, and where people come with a program's request.
 const ROUTES: &[Route] = &[
-    hostless(route("/validate", Shape::OAuth, &[("*", |call| Box::pin(validate::any(call)))])),
+    hostless(route("/validate", Shape::Resource, &[("*", |call| Box::pin(validate::any(call)))])),
     hostless(route("/healthz", Shape::OAuth, &[("GET", |call| Box::pin(healthz::get(call)))])),
     limited(with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))]))),
     limited(with_cors(route(
@@ -491,7 +493,7 @@ fn too_many(shape: Shape) -> Response {
     match shape {
         Shape::Drf => respond::drf_error(&error),
         Shape::OAuth1 => respond::oauth1_unavailable(&error),
-        Shape::OAuth => respond::error(&error),
+        Shape::OAuth | Shape::Resource => respond::error(&error),
         Shape::Page => pages::error::unavailable(&error),
     }
 }
@@ -539,6 +541,7 @@ fn allowed(route: &Route) -> String {
 fn refuse(shape: Shape, status: StatusCode, description: &'static str) -> Response {
     match shape {
         Shape::OAuth => respond::oauth_with_status(status, "invalid_request", description),
+        Shape::Resource => respond::inactive_with_status(status, description),
         Shape::Page => pages::error::refused(status, &OAuthError::invalid_request(description)),
         Shape::Drf => respond::drf_detail(status, description),
         Shape::OAuth1 => respond::oauth1_error(status, description, ""),

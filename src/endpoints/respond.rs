@@ -203,6 +203,15 @@ pub fn oauth_with_status(status: StatusCode, code: &'static str, description: &s
     response
 }
 
+/// As [`oauth_with_status`], of validation.
+pub fn inactive_with_status(status: StatusCode, description: &str) -> Response {
+    let error = "invalid_request";
+    let mut response =
+        json(status, &json!({"error": error, "error_description": description, "active": false}));
+    because(&mut response, error, description.to_owned(), true);
+    response
+}
+
 fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
