@@ -12,6 +12,7 @@ use crate::model::audit::{Action, Actor};
 use crate::protocol::error::OAuthError;
 use crate::protocol::params::Params;
 use crate::store::families;
+use crate::tokens::oauth1::from_subject_token;
 use crate::tokens::revoke;
 use crate::tokens::token::{AccessToken, Holder, RefreshToken};
 
@@ -38,11 +39,13 @@ async fn revoke(params: Result<Params, OAuthError>, call: &Call<'_>) -> Result<(
     .await
 }
 
-/// Whose a token is, if it bears our MAC. Either kind says so, so `token_type_hint` cannot help.
+/// Whose a token is, if it bears our MAC. Each kind says so, so `token_type_hint` cannot help. One of OAuth 1.0a comes with its
+/// secret, as the answer of `/oauth/access_token/` had it: whoever sees a signed request has seen the token.
 pub fn holder(token: &str, keys: &KeyRing) -> Option<Holder> {
     AccessToken::parse(token, keys)
         .map(|token| *token.holder())
         .or_else(|| RefreshToken::parse(token, keys).map(|token| *token.holder()))
+        .or_else(|| from_subject_token(token, keys).map(|(token, _)| *token.holder()))
 }
 
 /// Ends the family, whichever of its tokens was presented, an expired one too: who logs out with what they have must not

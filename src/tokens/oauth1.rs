@@ -3,6 +3,7 @@
 use super::token::{Holder, Oauth1AccessToken, Oauth1RequestToken};
 use crate::app::App;
 use crate::crypto::encoding::base64url;
+use crate::crypto::keys::KeyRing;
 use crate::crypto::random_bytes;
 use crate::crypto::sealed::Purpose;
 use crate::crypto::secret::Secret;
@@ -12,7 +13,7 @@ use crate::model::id::FamilyId;
 use crate::model::oauth1::{Callback, RequestToken};
 use crate::model::scope::Scope;
 use crate::model::time::{Lifetime, Timestamp};
-use crate::protocol::params::encode;
+use crate::protocol::params::{Params, encode};
 use crate::store::database::StoreError;
 use crate::store::families::{self, Login, NewFamily, NewRefresh, Purchase, Stored};
 use crate::store::oauth1_tokens::{self, NewRequestToken};
@@ -152,6 +153,15 @@ pub async fn secret_of_access_token(
 /// Token credentials as one text: the answer of `/oauth/access_token/`, as it is.
 pub fn as_subject_token(token: &Oauth1AccessToken, secret: &Secret) -> Secret {
     Secret::new(encode(&[("oauth_token", token.expose()), ("oauth_token_secret", secret.expose())]))
+}
+
+/// Reads that text. A made-up pair is none.
+pub fn from_subject_token(text: &str, keys: &KeyRing) -> Option<(Oauth1AccessToken, Secret)> {
+    let pair = Params::parse(text.as_bytes()).ok()?;
+    let token = Oauth1AccessToken::parse(pair.optional("oauth_token")?, keys)?;
+    let secret = Secret::new(pair.optional("oauth_token_secret")?);
+    let canonical = token.is_for(&secret).then(|| as_subject_token(&token, &secret))?;
+    Some((token, canonical))
 }
 
 /// 256 random bits.

@@ -1,7 +1,6 @@
 //! Token credentials of OAuth 1.0a for tokens of OAuth 2, once (RFC 8693): so a client moves on without asking anybody again.
 
 use crate::app::App;
-use crate::crypto::secret::Secret;
 use crate::grants::GrantError;
 use crate::grants::client::AuthenticatedClient;
 use crate::grants::refresh_token::{Presented, Rotated, rotate};
@@ -11,8 +10,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::Params;
 use crate::tokens::mint::TokenResponse;
-use crate::tokens::oauth1::as_subject_token;
-use crate::tokens::token::Oauth1AccessToken;
+use crate::tokens::oauth1::from_subject_token;
 
 /// What the `subject_token` is: the answer of `/oauth/access_token/`, as it is.
 pub const TOKEN_TYPE: &str = "urn:postern:token-type:oauth1";
@@ -32,7 +30,7 @@ pub async fn exchange(
 ) -> Result<TokenResponse, GrantError> {
     let application = client.application();
     application.check_grant_type(GrantType::TokenExchange)?;
-    let (token, text) = read(params.required("subject_token")?, app)
+    let (token, text) = from_subject_token(params.required("subject_token")?, &app.settings.keys)
         .ok_or_else(|| refused("it is not the answer of /oauth/access_token/"))?;
     let presented = Presented {
         text: text.expose(),
@@ -52,14 +50,6 @@ pub async fn exchange(
         refresh_token: application.allows(GrantType::RefreshToken).then_some(pair.refresh_token),
         scope: family.access.scope,
     })
-}
-
-fn read(subject_token: &str, app: &App) -> Option<(Oauth1AccessToken, Secret)> {
-    let pair = Params::parse(subject_token.as_bytes()).ok()?;
-    let token = Oauth1AccessToken::parse(pair.optional("oauth_token")?, &app.settings.keys)?;
-    let secret = Secret::new(pair.optional("oauth_token_secret")?);
-    let text = token.is_for(&secret).then(|| as_subject_token(&token, &secret))?;
-    Some((token, text))
 }
 
 fn refused(reason: impl Into<String>) -> OAuthError {

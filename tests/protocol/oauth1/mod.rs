@@ -22,7 +22,7 @@ mod xauth;
 
 use serde_json::json;
 
-pub use token_exchange::exchange;
+pub use token_exchange::{exchange, subject};
 
 use crate::support::oauth1::SigningClient;
 use crate::support::{ApplicationBuilder, CALLBACK, PASSWORD, TestClient, TestResponse, TestServer};

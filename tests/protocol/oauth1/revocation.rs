@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::oauth1::{API, assert_logged, builder, mover, signed_in};
+use crate::oauth1::{API, assert_logged, builder, mover, signed_in, subject};
 use crate::oauth1_applications::LAST;
 use crate::support::oauth1::SigningClient;
 use crate::support::{TestClient, TestServer};
@@ -237,4 +237,26 @@ fn the_end_of_one_is_not_the_end_of_another() {
     client.validate().assert_status(200);
     let request = client.unsigned("GET", API).forwarded("");
     server.send(request).assert_status(200);
+}
+
+#[test]
+fn its_application_revokes_it_by_token_and_secret() {
+    // RFC 7009 §2.1
+    let server = TestServer::new();
+    let (app, client) = signed_in(&server);
+    let revoke = |token: &str| app.revoke(token).assert_status(200).text();
+    // Whoever sees a signed request has seen its token, and its application's secret may stand in a program that people install.
+    let pair = subject(&client);
+    revoke(&client.token.as_ref().unwrap().token);
+    revoke(&format!("{}x", pair));
+    let other = mover(&server).create();
+    other.revoke(&pair).assert_error(400, "invalid_grant");
+    client.validate().assert_status(200);
+    after(&server, &client, || drop(revoke(&pair)), refused);
+    // Again is no error.
+    revoke(&pair);
+    assert_eq!(
+        server.db.text("SELECT count(*) || '' FROM audit_events WHERE action = 'tokens_revoked'"),
+        "1"
+    );
 }
