@@ -611,6 +611,11 @@ fn bursts_are_stopped_by_the_limiter_if_there_is_one() {
     let sign_up = server.send(from(address, sign_up("alice")));
     assert_eq!(sign_up.header("retry-after"), Some("60"));
     assert!(sign_up.json()["detail"].is_string());
+    for path in ["/oauth/request_token/", "/oauth/access_token/"] {
+        let signed = server.send(from(address, request(Method::POST, path, &[], "")));
+        assert_eq!((signed.status(), signed.header("retry-after")), (429, Some("60")), "{path}");
+        assert_eq!(signed.header("content-type"), Some("text/plain; charset=utf-8"));
+    }
     assert_eq!(server.db.round_trips.get(), before);
     assert!(asked.borrow().iter().all(|key| key == "2001:db8::"));
 
@@ -618,5 +623,5 @@ fn bursts_are_stopped_by_the_limiter_if_there_is_one() {
     server.send(from(address, request(Method::GET, "/validate/", &[], ""))).assert_status(401);
     server.send(from(address, request(Method::GET, "/healthz", &[], ""))).assert_status(200);
     app.client_credentials().tokens();
-    assert_eq!(asked.borrow().len(), 8);
+    assert_eq!(asked.borrow().len(), 10);
 }

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access_token;
+mod at_rest;
 mod authorize;
 mod breaker;
 mod nonces;
