@@ -57,6 +57,9 @@ const routes = [
   ["/admin/api/users", json, operator],
   ["/admin/api/users/alice", json, operator, "PATCH"],
   ["/admin/api/users/alice/set-password", json, operator],
+  ["/oauth/request_token/", form],
+  ["/oauth/access_token/", form],
+  ["/oauth/authorize/", form],
   ["/validate/", form],
   ["/healthz", form],
   ["/.well-known/oauth-authorization-server", form],
@@ -115,6 +118,8 @@ function assertRefused({ status, headers, text }, path, what) {
   assert.ok(status >= 400 && status < 500, told);
   assert.match(headers, /^x-request-id: ./im, told);
   if (isPage(path)) return assert.match(headers, /^content-type: text\/html; charset=utf-8\r?$/im, told);
+  // Plain text; the consent page's form is of a page.
+  if (path.startsWith("/oauth/")) return assert.match(headers, /^content-type: text\/(plain|html); charset=utf-8\r?$/im, told);
   assert.match(headers, /^content-type: application\/json\r?$/im, told);
   const answer = JSON.parse(text);
   if (path.startsWith("/validate")) assert.equal(answer.active, false);
