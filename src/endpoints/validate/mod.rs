@@ -7,7 +7,7 @@ pub use signed::may_sign_body;
 pub use social::is_social;
 
 use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::introspect::{Active, BEARER};
 use super::respond;
@@ -104,6 +104,16 @@ fn malformed(error: &OAuthError, authorization: Option<&str>) -> Response {
         true => signed::with_scheme(response),
         false => response,
     }
+}
+
+/// With a challenge that begins in another way than `Bearer `.
+fn with_challenge(mut response: Response, beginning: &str) -> Response {
+    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
+    if let Some(challenge) = rest.map(|rest| format!("{beginning}{rest}")) {
+        call::set(&mut response, WWW_AUTHENTICATE, &challenge);
+    }
+    response
 }
 
 /// The answer while a setting cannot be used: nobody knows of any token whether it is good.

@@ -1,12 +1,12 @@
 //! A signed request (RFC 5849 §3) in the place of a token: what was signed stands in the headers that the proxy sets.
 
 use http::Method;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::AUTHORIZATION;
 
-use super::{Demands, Needed, invalid_token, is_method};
+use super::{Demands, Needed, invalid_token, is_method, with_challenge};
 use crate::app::App;
 use crate::call::body::{LONGEST_BODY, MediaType, media_type};
-use crate::call::{Request, Response, header, set};
+use crate::call::{Request, Response, header};
 use crate::endpoints::respond;
 use crate::grants::oauth1::{Oauth1Error, Refusal, resource};
 use crate::protocol::error::OAuthError;
@@ -70,14 +70,9 @@ fn refused(error: &Oauth1Error) -> Response {
     with_scheme(response)
 }
 
-/// The challenge of the scheme that was used.
-pub(super) fn with_scheme(mut response: Response) -> Response {
-    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-    let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
-    if let Some(challenge) = rest.map(|rest| format!("OAuth {rest}")) {
-        set(&mut response, WWW_AUTHENTICATE, &challenge);
-    }
-    response
+/// The challenge of this scheme.
+pub(super) fn with_scheme(response: Response) -> Response {
+    with_challenge(response, "OAuth ")
 }
 
 /// True of the scheme `OAuth` (RFC 5849 §3.5.1).

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
-use super::{BEARER, Needed};
+use super::{BEARER, Needed, with_challenge};
 use crate::app::App;
-use crate::call::{Call, Request, Response, header, set};
+use crate::call::{Call, Request, Response, header};
 use crate::crypto::secret::Secret;
 use crate::endpoints::respond;
 use crate::endpoints::social::LONGEST_PROOF;
@@ -68,10 +68,5 @@ fn refused(error: &OAuthError, provider: &Provider) -> Response {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.headers_mut().remove(WWW_AUTHENTICATE);
     }
-    let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-    let rest = challenge.and_then(|challenge| challenge.strip_prefix("Bearer "));
-    if let Some(challenge) = rest.map(|rest| format!(r#"Bearer backend="{}", {rest}"#, provider.name)) {
-        set(&mut response, WWW_AUTHENTICATE, &challenge);
-    }
-    response
+    with_challenge(response, &format!(r#"Bearer backend="{}", "#, provider.name))
 }
