@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use crate::call::body::form;
 use crate::call::{Call, Response, because};
-use crate::grants::authorization_code::{self, Approval};
+use crate::grants::authorization_code;
 use crate::grants::implicit;
 use crate::model::application::Application;
 use crate::model::audit::{Action, Actor};
@@ -26,7 +26,7 @@ use crate::protocol::params::{MalformedForm, Params, encode};
 use crate::protocol::pkce::CodeChallenge;
 use crate::settings::Settings;
 use crate::store::database::StoreError;
-use crate::store::grants::{self, Consent};
+use crate::store::grants::{self, Approval, Consent};
 use crate::store::sessions::{self, Asked};
 
 /// How often a request is looked at anew because something it rests on was changed in between.

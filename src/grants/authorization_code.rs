@@ -8,10 +8,8 @@ use crate::model::address::Address;
 use crate::model::application::Application;
 use crate::model::audit::{Action, Actor, By};
 use crate::model::authorization_code::{IssuedCode, invalid};
-use crate::model::id::{FamilyId, GrantId, SessionId};
+use crate::model::id::{FamilyId, SessionId};
 use crate::model::redirect::VerifiedRedirect;
-use crate::model::scope::Scope;
-use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::protocol::error::OAuthError;
 use crate::protocol::grant_type::GrantType;
@@ -20,21 +18,10 @@ use crate::protocol::pkce::CodeChallenge;
 use crate::store::authorization_codes::{self, NewCode};
 use crate::store::database::StoreError;
 use crate::store::families::{GrantWrite, Login, Stored};
-use crate::store::grants::Consent;
+use crate::store::grants::Approval;
 use crate::tokens::mint::{self, Issuance, IssuanceLogin, TokenResponse};
 use crate::tokens::revoke;
 use crate::tokens::token::{AuthorizationCode, Holder};
-
-/// What a logged-in person lets an application have.
-#[derive(Debug)]
-pub struct Approval<'a> {
-    pub application: &'a Application,
-    pub session: &'a Session,
-    pub grant_id: GrantId,
-    /// None if they had agreed to it before.
-    pub consent: Option<Consent<'a>>,
-    pub scope: &'a Scope,
-}
 
 /// Makes a code. None if the application, the person or the grant is not what was read.
 ///

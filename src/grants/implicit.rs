@@ -1,12 +1,12 @@
 //! The implicit grant (RFC 6749 §4.2): for applications registered for it only. No refresh token.
 
-use super::authorization_code::Approval;
 use crate::app::App;
 use crate::model::address::Address;
 use crate::model::audit::{Action, Actor, By};
 use crate::model::time::Timestamp;
 use crate::store::database::StoreError;
 use crate::store::families::{GrantWrite, Login};
+use crate::store::grants::Approval;
 use crate::tokens::mint::{self, Issuance, IssuanceLogin, TokenResponse};
 
 /// Issues an access token for the authorization response. None if the application, the person or the grant is not what

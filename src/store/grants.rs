@@ -6,6 +6,7 @@ use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::id::{ApplicationId, GrantId, UserId};
 use crate::model::scope::Scope;
+use crate::model::session::Session;
 use crate::model::time::Timestamp;
 use crate::model::user::User;
 
@@ -15,6 +16,17 @@ pub struct Consent<'a> {
     /// All that they agree to by now.
     pub scope: &'a Scope,
     pub event: &'a AuditEvent,
+}
+
+/// What a logged-in person lets an application have.
+#[derive(Debug)]
+pub struct Approval<'a> {
+    pub application: &'a Application,
+    pub session: &'a Session,
+    pub grant_id: GrantId,
+    /// None if they had agreed to it before.
+    pub consent: Option<Consent<'a>>,
+    pub scope: &'a Scope,
 }
 
 /// A grant, as the person sees it who gave it.

@@ -2,13 +2,12 @@
 
 use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
-use super::grants::{self, Consent};
+use super::grants::{self, Approval};
 use crate::model::application::Application;
 use crate::model::family::TokenDigest;
 use crate::model::id::{ApplicationId, GrantId, UserId};
 use crate::model::oauth1::{Callback, RequestToken, RequestTokenState};
 use crate::model::scope::Scope;
-use crate::model::session::Session;
 use crate::model::time::Timestamp;
 
 /// A request token about to be stored.
@@ -55,23 +54,12 @@ pub async fn find(token: &TokenDigest, db: &dyn Database) -> Result<Option<Reque
     db.run(statement).await?.first().map(read).transpose()
 }
 
-/// What a logged-in person lets the application have.
-#[derive(Debug)]
-pub struct Approval<'a> {
-    pub application: &'a Application,
-    pub session: &'a Session,
-    pub grant_id: GrantId,
-    /// None if they had agreed to it before.
-    pub consent: Option<Consent<'a>>,
-    pub scope: &'a Scope,
-    pub verifier: TokenDigest,
-}
-
 /// Notes who has approved, once, and the consent if there is one, if the application, the session, the user and the grant are
 /// still what was read. False if they are not, or somebody has approved before.
 pub async fn approve(
     token: &TokenDigest,
     approval: &Approval<'_>,
+    verifier: &TokenDigest,
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<bool, StoreError> {
@@ -98,7 +86,7 @@ pub async fn approve(
         .bind(&approval.grant_id)
         .bind(&approval.session.id)
         .bind(approval.scope)
-        .bind(&approval.verifier)
+        .bind(verifier)
         .bind(now)
         .bind(approval.consent.is_some()),
     ];

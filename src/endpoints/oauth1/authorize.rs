@@ -26,8 +26,8 @@ use crate::protocol::grant_type::GrantType;
 use crate::protocol::params::{Params, encode};
 use crate::protocol::uri::with_query;
 use crate::store::database::StoreError;
-use crate::store::grants::Consent;
-use crate::store::oauth1_tokens::{self, Approval};
+use crate::store::grants::{Approval, Consent};
+use crate::store::oauth1_tokens;
 use crate::store::sessions::{self, Asked};
 use crate::tokens::token::Oauth1RequestToken;
 
@@ -183,10 +183,17 @@ impl Request {
             grant_id,
             consent: Some(consent).filter(|consent| agreed != Some(consent.scope)),
             scope: granted,
-            verifier: TokenDigest::of(&verifier),
         };
         let now = app.clock.now();
-        if !oauth1_tokens::approve(&self.token.digest(), &approval, now, &*app.db).await? {
+        if !oauth1_tokens::approve(
+            &self.token.digest(),
+            &approval,
+            &TokenDigest::of(&verifier),
+            now,
+            &*app.db,
+        )
+        .await?
+        {
             return Ok(None);
         }
         Ok(Some(match &self.found.callback {
