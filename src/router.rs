@@ -19,6 +19,7 @@ use crate::endpoints::{
     admin, authorize, discovery, healthz, housekeeping, introspect, oauth1, revoke_token, sign_up, social,
     token, validate,
 };
+use crate::memory::Unlogged;
 use crate::pages;
 use crate::pages::error::either;
 use crate::protocol::error::OAuthError;
@@ -77,9 +78,11 @@ const fn hostless(route: Route) -> Route {
     Route { hostless: true, ..route }
 }
 
+pub const VALIDATION: &str = "/validate";
+
 /// For programs, and where people come with a program's request.
 const ROUTES: &[Route] = &[
-    hostless(route("/validate", Shape::Resource, &[("*", |call| Box::pin(validate::any(call)))])),
+    hostless(route(VALIDATION, Shape::Resource, &[("*", |call| Box::pin(validate::any(call)))])),
     hostless(route("/healthz", Shape::OAuth, &[("GET", |call| Box::pin(healthz::get(call)))])),
     limited(with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))]))),
     limited(with_cors(route(
@@ -366,6 +369,11 @@ pub async fn handle(request: &Request, app: &App) -> Response {
     response
 }
 
+/// True if this is the path of validation.
+pub fn is_validation(path: &str, app: &App) -> bool {
+    find(path, app).is_some_and(|(route, _)| route.path == VALIDATION)
+}
+
 /// True if the handlers of this path read nothing of the request but its target and what a proxy forwards.
 pub fn is_hostless(path: &str, app: &App) -> bool {
     find(path, app).is_some_and(|(route, _)| route.hostless)
@@ -571,13 +579,27 @@ pub fn note_refusal(method: &str, path: &str, response: &mut Response, app: &App
     }
     match refusal.filter(|refusal| refusal.is_logged) {
         Some(refusal) => log_refusal(&refusal, method, path, response, &*app.random, &*app.log),
-        None => {
-            let unlogged = &mut app.memory.borrow_mut().unlogged;
-            *unlogged += 1;
-            call::set(response, REQUEST_ID, &format!("unlogged-{unlogged}"));
-        }
+        None => call::set(response, REQUEST_ID, &count_unlogged(app)),
     }
 }
+
+/// Counts a refusal by form or MAC alone, of which a line in the log would cost more than itself: the log has the count at
+/// every thousandth. All of an isolate have one id, which says so.
+pub fn count_unlogged(app: &App) -> String {
+    let mut memory = app.memory.borrow_mut();
+    let unlogged = memory.unlogged.get_or_insert_with(|| Unlogged {
+        id: format!("unlogged-{}", base64url(&random_bytes::<6>(&*app.random))),
+        count: 0,
+    });
+    unlogged.count += 1;
+    if unlogged.count.is_multiple_of(UNLOGGED_FOR_A_LINE) {
+        let (id, count) = (&unlogged.id, unlogged.count);
+        app.log.line(json!({"level": "info", "event": "refused_unlogged", "request_id": id, "count": count}));
+    }
+    unlogged.id.clone()
+}
+
+const UNLOGGED_FOR_A_LINE: u64 = 1_000;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

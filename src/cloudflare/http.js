@@ -3,9 +3,14 @@
 const first = ["authorization", "x-forwarded-host", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-uri", "x-original-url"];
 const others = ["accept", "cf-connecting-ip", "content-type", "cookie", "origin", "sec-fetch-site", "user-agent"];
 
-/** The method, a space, the URL and a line feed; then the headers that validation reads, and authorization. */
+/** The method, a space, the URL and a line feed; then the headers that validation reads, authorization first. */
 export function head(request) {
   return `${request.method} ${request.url}\n${lines(request, first)}`;
+}
+
+/** The answer: a text, or null for none, and its head. */
+export function respond(body, init) {
+  return new Response(body, init);
 }
 
 /** The other headers that this server reads. */

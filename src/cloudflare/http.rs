@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStreamDefaultReader, ResponseInit};
+use web_sys::ResponseInit;
 
 use crate::app::App;
 use crate::call::body::{LONGEST_BODY, MediaType, media_type};
@@ -23,17 +23,50 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = otherHeaders)]
     fn other_headers(request: &web_sys::Request) -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = respond)]
+    fn to_response(body: &JsValue, init: &ResponseInit) -> Result<JsValue, JsValue>;
 }
 
-/// Reads a request, and of its body at most one byte more than is allowed.
+#[wasm_bindgen(module = "/src/cloudflare/body.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = readBody)]
+    fn read_body(request: &web_sys::Request, longest: usize) -> Promise;
+}
+
+/// What is read first: the target, and the headers that validation reads.
+pub struct Head(Result<String, JsValue>);
+
+impl Head {
+    pub fn read(incoming: &web_sys::Request) -> Self {
+        Self(head(incoming))
+    }
+
+    /// Method, URL, and the headers' lines.
+    fn parts(&self) -> Option<(&str, &str, &str)> {
+        let (target, headers) = self.0.as_ref().ok()?.split_once('\n')?;
+        let (method, url) = target.split_once(' ')?;
+        Some((method, url, headers))
+    }
+
+    /// The path and `Authorization` of a GET that has no query, and of the other headers none.
+    pub fn authorization_alone(&self) -> Option<(&str, &str)> {
+        let (method, url, headers) = self.parts()?;
+        let authorization = headers.strip_prefix("authorization:")?.strip_suffix('\n')?;
+        let (_, rest) = url.split_once("://")?;
+        let path = rest.get(rest.find('/')?..)?;
+        let is_alone = method == "GET" && !path.contains(['?', '#']) && !authorization.contains('\n');
+        is_alone.then_some((path, authorization))
+    }
+}
+
+/// Reads a request, and of its body no more than is allowed.
 ///
 /// # Errors
 /// A 400 answer to what is no request that anybody could answer.
-pub async fn read(incoming: &web_sys::Request, app: &App) -> Result<Request, Response> {
+pub async fn read(head: &Head, incoming: &web_sys::Request, app: &App) -> Result<Request, Response> {
     let refused = |what| respond::oauth_with_status(StatusCode::BAD_REQUEST, "invalid_request", what);
-    let head = head(incoming).map_err(|_| refused("the request cannot be read"))?;
-    let (target, headers) = head.split_once('\n').unwrap_or_default();
-    let (method, url) = target.split_once(' ').unwrap_or_default();
+    let (method, url, headers) = head.parts().ok_or_else(|| refused("the request cannot be read"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method is malformed"))?;
     let uri: Uri = url.parse().map_err(|_| refused("the URL is malformed"))?;
     let mut request = Request::new(Vec::new());
@@ -48,10 +81,10 @@ pub async fn read(incoming: &web_sys::Request, app: &App) -> Result<Request, Res
     }
     let signs_form = || may_sign_body && media_type(&request) == MediaType::Form;
     if reads_body(request.method(), request.uri().path(), app) || signs_form() {
-        let (body, is_too_long) = read_body(incoming).await.map_err(|_| refused("the body broke off"))?;
-        *request.body_mut() = body;
-        if is_too_long {
-            request.extensions_mut().insert(BodyTooLong);
+        let body = JsFuture::from(read_body(incoming, LONGEST_BODY)).await;
+        match body.map_err(|_| refused("the body broke off"))?.dyn_into::<Uint8Array>() {
+            Ok(body) => *request.body_mut() = body.to_vec(),
+            Err(_) => drop(request.extensions_mut().insert(BodyTooLong)),
         }
     }
     Ok(request)
@@ -76,39 +109,19 @@ fn put_headers(lines: &str, request: &mut Request) -> Result<(), ()> {
     Ok(())
 }
 
-/// The body, and whether it is longer than is read.
-async fn read_body(incoming: &web_sys::Request) -> Result<(Vec<u8>, bool), JsValue> {
-    let mut body = Vec::new();
-    let Some(stream) = incoming.body() else {
-        return Ok((body, false));
-    };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    loop {
-        let chunk = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&chunk, &JsValue::from_str("done"))?.is_truthy() {
-            return Ok((body, false));
-        }
-        let bytes: Uint8Array = Reflect::get(&chunk, &JsValue::from_str("value"))?.unchecked_into();
-        if body.len() + bytes.length() as usize > LONGEST_BODY {
-            let _ = JsFuture::from(reader.cancel()).await;
-            return Ok((body, true));
-        }
-        body.extend_from_slice(&bytes.to_vec());
-    }
-}
-
 /// Hands an answer to JavaScript. All our bodies are text.
 ///
 /// # Errors
 /// JavaScript refuses it.
-pub fn write(response: Response) -> Result<web_sys::Response, JsValue> {
-    let (parts, body) = response.into_parts();
-    let body = String::from_utf8_lossy(&body);
-    let body = Some(body.as_ref()).filter(|body| !body.is_empty());
-    HEADS.with_borrow_mut(|heads| {
-        let head = heads.find_or_make(parts.status, &parts.headers)?;
-        web_sys::Response::new_with_opt_str_and_init(body, &head.init)
-    })
+pub fn write(response: &Response) -> Result<JsValue, JsValue> {
+    HEADS.with_borrow_mut(|heads| heads.find_or_make(response)?.respond(&body(response)))
+}
+
+fn body(response: &Response) -> JsValue {
+    match response.body().as_slice() {
+        [] => JsValue::NULL,
+        body => JsValue::from_str(&String::from_utf8_lossy(body)),
+    }
 }
 
 thread_local! {
@@ -118,9 +131,9 @@ thread_local! {
 /// The heads of earlier answers, as JavaScript has them: what does not change from one answer to the next does not cross
 /// again. A response copies its head, so none is changed by a later one.
 #[derive(Default)]
-struct Heads(Vec<Head>);
+struct Heads(Vec<WrittenHead>);
 
-struct Head {
+struct WrittenHead {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     written: web_sys::Headers,
@@ -131,25 +144,26 @@ impl Heads {
     /// There are few kinds of answers that are given again and again.
     const MOST: usize = 16;
 
-    fn find_or_make(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<&Head, JsValue> {
-        let at = match self.0.iter().position(|head| head.has_names(status, headers)) {
+    fn find_or_make(&mut self, response: &Response) -> Result<&WrittenHead, JsValue> {
+        let at = match self.0.iter().position(|head| head.has_names_of(response)) {
             Some(at) => at,
             None => {
                 if self.0.len() >= Self::MOST {
                     self.0.clear();
                 }
-                self.0.push(Head::new(status, headers)?);
+                self.0.push(WrittenHead::new(response)?);
                 self.0.len() - 1
             }
         };
         let head = self.0.get_mut(at).ok_or(JsValue::UNDEFINED)?;
-        head.update(headers)?;
+        head.update(response.headers())?;
         Ok(head)
     }
 }
 
-impl Head {
-    fn new(status: StatusCode, headers: &HeaderMap) -> Result<Self, JsValue> {
+impl WrittenHead {
+    fn new(response: &Response) -> Result<Self, JsValue> {
+        let (status, headers) = (response.status(), response.headers());
         let written = web_sys::Headers::new()?;
         let init = ResponseInit::new();
         init.set_status(status.as_u16());
@@ -162,11 +176,16 @@ impl Head {
     }
 
     /// True if the answer differs in the values of headers only. One that stands twice cannot be set anew.
-    fn has_names(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.status == status
+    fn has_names_of(&self, response: &Response) -> bool {
+        let headers = response.headers();
+        self.status == response.status()
             && self.headers.len() == headers.keys_len()
             && headers.len() == headers.keys_len()
             && self.headers.iter().zip(headers.keys()).all(|((known, _), name)| known == name)
+    }
+
+    fn respond(&self, body: &JsValue) -> Result<JsValue, JsValue> {
+        to_response(body, &self.init)
     }
 
     fn update(&mut self, headers: &HeaderMap) -> Result<(), JsValue> {
@@ -177,6 +196,42 @@ impl Head {
             }
         }
         Ok(())
+    }
+}
+
+/// An answer as JavaScript has it, to be given again and again.
+pub struct WrittenAnswer {
+    head: WrittenHead,
+    body: JsValue,
+}
+
+impl WrittenAnswer {
+    /// # Errors
+    /// JavaScript refuses it.
+    pub fn new(response: &Response) -> Result<Self, JsValue> {
+        Ok(Self { head: WrittenHead::new(response)?, body: body(response) })
+    }
+
+    /// Makes it another one.
+    ///
+    /// # Errors
+    /// JavaScript refuses it: then it is neither.
+    pub fn change<'a>(
+        &mut self,
+        headers: impl Iterator<Item = (&'a str, Cow<'a, str>)>,
+        body: &str,
+    ) -> Result<(), JsValue> {
+        for (name, value) in headers {
+            self.head.written.set(name, &value)?;
+        }
+        self.body = JsValue::from_str(body);
+        Ok(())
+    }
+
+    /// # Errors
+    /// JavaScript refuses it.
+    pub fn respond(&self) -> Result<JsValue, JsValue> {
+        self.head.respond(&self.body)
     }
 }
 

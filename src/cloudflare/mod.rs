@@ -1,6 +1,7 @@
 //! The only room that knows Workers: events, RPC, D1, KV, clock, randomness and log. The Worker exports `fetch`,
 //! `scheduled` and `validate`, and nothing else: every exported function can be called by whoever binds the Worker.
 
+mod at_once;
 mod database;
 mod hot_tokens;
 mod http;
@@ -16,13 +17,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use js_sys::Reflect;
+use js_sys::{Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 use worker::{Env, console_log};
 
+use self::http::Head;
 use crate::app::{App, Clock, Log};
 use crate::call::Response;
 use crate::crypto::{Random, RandomStock};
@@ -39,7 +41,7 @@ extern "C" {
 
     /// Keeps the isolate at work until the promise settles, after the answer has gone out.
     #[wasm_bindgen(js_name = waitUntil)]
-    fn wait_until(promise: &js_sys::Promise);
+    fn wait_until(promise: &Promise);
 }
 
 thread_local! {
@@ -47,22 +49,35 @@ thread_local! {
     static STOCK: RefCell<RandomStock> = const { RefCell::new(RandomStock::empty()) };
 }
 
-/// The fetch event. What is answered without waiting for anything is answered at once: a promise for it, and the turn of
-/// the event loop that it takes, would cost as much as finding a token in memory.
+/// The fetch event.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request) -> Result<JsValue, JsValue> {
-    let mut answer = Box::pin(answer_event(request));
+pub fn fetch(request: web_sys::Request) -> JsValue {
+    let head = Head::read(&request);
+    if let Some(answer) = APP.with_borrow(|app| at_once::answer(&head, app.as_deref()?)) {
+        return settled(answer);
+    }
+    now_or_later(answer_event(request, head))
+}
+
+/// What does not wait for anything is answered at once: a promise, and the turn of the event loop that it takes, would cost
+/// as much as finding a token in memory.
+fn now_or_later(answer: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> JsValue {
+    let mut answer = Box::pin(answer);
     match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => Ok(future_to_promise(answer).into()),
+        Poll::Ready(answer) => settled(answer),
+        Poll::Pending => future_to_promise(answer).into(),
     }
 }
 
-async fn answer_event(request: web_sys::Request) -> Result<JsValue, JsValue> {
+fn settled(answer: Result<JsValue, JsValue>) -> JsValue {
+    answer.unwrap_or_else(|error| Promise::reject(&error).into())
+}
+
+async fn answer_event(request: web_sys::Request, head: Head) -> Result<JsValue, JsValue> {
     #[cfg(feature = "test_hooks")]
     test_hooks::panic_if_asked(&request).await;
     let response = match app() {
-        Ok(app) => match http::read(&request, &app).await {
+        Ok(app) => match http::read(&head, &request, &app).await {
             Ok(request) => {
                 let response = router::handle(&request, &app).await;
                 work_after(&app);
@@ -75,7 +90,7 @@ async fn answer_event(request: web_sys::Request) -> Result<JsValue, JsValue> {
         },
         Err(error) => unusable(&request.method(), &request.url(), &error),
     };
-    Ok(http::write(response)?.into())
+    http::write(&response)
 }
 
 /// What an answer has left to do, once it has gone out.

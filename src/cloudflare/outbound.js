@@ -1,5 +1,7 @@
 // Requests to identity providers.
 
+import { readAtMost } from "./body.js";
+
 /**
  * Sends a request, follows no redirect, and resolves to the status and at most `longest` bytes of the body. Rejects, and says
  * why, if there is no whole answer within `patience` milliseconds. The reason names neither the URL nor what was sent.
@@ -10,16 +12,7 @@ export async function send(method, url, headers, body, longest, patience) {
   if (/[^ -~]/.test(headers)) throw new Error("a header is not of printable ASCII");
   const signal = AbortSignal.timeout(patience);
   const response = await fetch(url, { method, headers: JSON.parse(headers), body, redirect: "manual", signal });
-  return { status: response.status, body: await read(response, longest) };
-}
-
-async function read(response, longest) {
-  const chunks = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > longest) throw new Error(`the answer is longer than ${longest} bytes`);
-    chunks.push(chunk);
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+  const read = await readAtMost(response.body, longest);
+  if (!read) throw new Error(`the answer is longer than ${longest} bytes`);
+  return { status: response.status, body: read };
 }

@@ -5,17 +5,17 @@ use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{app, unusable};
+use super::{app, now_or_later, unusable};
 use crate::call::Response;
 use crate::endpoints::respond;
 use crate::endpoints::validate::{self, Demands};
 use crate::protocol::error::OAuthError;
 
-/// Validates an `Authorization` header. Never throws, and resolves to `{status, headers, body}`, equal to what
+/// Validates an `Authorization` header. Never throws, and gives `{status, headers, body}`, equal to what
 /// `/validate/` would have answered. Both arguments are taken as they come: a typed one would trap on a wrong type.
 #[wasm_bindgen]
-pub async fn validate(authorization: JsValue, options: JsValue) -> JsValue {
-    to_js(&answer(&authorization, &options).await)
+pub fn validate(authorization: JsValue, options: JsValue) -> JsValue {
+    now_or_later(async move { Ok(to_js(&answer(&authorization, &options).await)) })
 }
 
 async fn answer(authorization: &JsValue, options: &JsValue) -> Response {

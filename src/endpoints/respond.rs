@@ -16,14 +16,18 @@ const USUAL_HEADERS: usize = 8;
 
 /// A JSON answer that nobody may store (RFC 6749 §5.1).
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // Our bodies have text as keys and fail nowhere.
-    let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default());
+    let mut response = Response::new(to_json(body).into_bytes());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(USUAL_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     forbid_storing(headers);
     response
+}
+
+/// JSON of a body of ours: they have text as keys, and fail nowhere.
+pub fn to_json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 /// The body of a token response (RFC 6749 §5.1).

@@ -36,8 +36,8 @@ pub struct Memory {
     pub over_limit: Bounded<String, OverLimit>,
     /// What did not answer when it was last asked, and until when that is believed.
     pub health: Option<(Vec<&'static str>, Timestamp)>,
-    /// How many refusals were not worth a line in the log.
-    pub unlogged: u64,
+    /// Refusals that were not worth a line in the log.
+    pub unlogged: Option<Unlogged>,
     /// What identity providers publish.
     pub published: Published,
     applications: Bounded<String, Believed<Rc<Application>>>,
@@ -57,6 +57,14 @@ pub struct OverLimit {
     pub believed_until: Timestamp,
     /// Then the count begins anew.
     pub expires_at: Timestamp,
+}
+
+/// What all refusals that have no line in the log have in common.
+pub struct Unlogged {
+    /// The id that they are answered with.
+    pub id: String,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// How far KV is with a mark.
@@ -113,7 +121,7 @@ impl Default for Memory {
             marked: 0,
             over_limit: Bounded::new(10_000),
             health: None,
-            unlogged: 0,
+            unlogged: None,
             published: Published::default(),
             applications: Bounded::new(1_000),
             origins: Bounded::new(1_000),

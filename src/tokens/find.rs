@@ -36,7 +36,8 @@ pub async fn find(token: &AccessToken, fresh: bool, now: Timestamp, app: &App) -
     in_database(token, now, app).await
 }
 
-fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
+/// What this isolate knows of a token, if it does.
+pub fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
     let memory = app.memory.borrow();
     let record = match memory.verdicts.get(token.mac())? {
         Verdict::Refused(reason) => return Some(Found::Refused(reason)),

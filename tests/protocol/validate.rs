@@ -206,9 +206,21 @@ fn a_made_up_token_is_refused_without_asking_anybody() {
 #[test]
 fn a_made_up_token_is_only_counted() {
     let server = TestServer::new();
-    let response = server.validate(MADE_UP);
-    assert!(response.header("x-request-id").unwrap().starts_with("unlogged"));
+    let id = |server: &TestServer| server.validate(MADE_UP).header("x-request-id").unwrap().to_owned();
+    let first = id(&server);
+    assert!(first.starts_with("unlogged-") && first.len() == 17, "{first}");
+    for _ in 2..1000 {
+        assert_eq!(id(&server), first);
+    }
     assert_eq!(server.log(), [] as [serde_json::Value; 0]);
+    assert_eq!(id(&server), first);
+    let line = |count: u32| serde_json::json!({"level": "info", "event": "refused_unlogged", "request_id": first, "count": count});
+    assert_eq!(server.log(), [line(1000)]);
+    for _ in 1000..2000 {
+        send(&server, "", &[]).assert_status(401);
+    }
+    assert_eq!(server.log(), [line(1000), line(2000)]);
+    assert_ne!(id(&server.another_isolate()), first);
 }
 
 #[test]

@@ -6,8 +6,11 @@ mod social;
 pub use signed::may_sign_body;
 pub use social::is_social;
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HeaderName, WWW_AUTHENTICATE};
 
 use super::introspect::{Active, BEARER};
 use super::respond;
@@ -88,12 +91,49 @@ pub async fn answer(
         Some(Err(error)) => return respond::unlogged_bearer_error(&error),
     };
     let Some(token) = AccessToken::parse(token, &app.settings.keys) else {
-        return respond::unlogged_bearer_error(&invalid_token());
+        return foreign();
     };
     match find::find(&token, demands.fresh, app.clock.now(), app).await {
         Err(error) => respond::bearer_error(&error.into(), None),
         Ok(Found::Refused(reason)) => respond::bearer_error(&invalid_token().because(reason), None),
         Ok(Found::Good(record)) => needed.answer(&record, BEARER),
+    }
+}
+
+/// The body of the answer to a good Bearer token.
+pub fn body(record: &TokenRecord) -> String {
+    respond::to_json(&Active::new(record, BEARER))
+}
+
+/// What [`answer`] says to an `Authorization` header without any demands, where this isolate's memory suffices for it.
+pub enum Known {
+    Good(Rc<TokenRecord>),
+    /// It bears no MAC of ours: the same is answered to all of these.
+    Foreign,
+}
+
+impl Known {
+    /// None: who wants to know has to ask [`answer`].
+    pub fn find(authorization: &str, app: &App) -> Option<Self> {
+        if app.settings.social_bearer {
+            return None;
+        }
+        let token = bearer_token(authorization).ok()??;
+        let Some(token) = AccessToken::parse(token, &app.settings.keys) else {
+            return Some(Self::Foreign);
+        };
+        match find::in_memory(&token, app.clock.now(), app)? {
+            Found::Good(record) => Some(Self::Good(record)),
+            Found::Refused(_) => None,
+        }
+    }
+
+    /// The answer.
+    pub fn answer(&self) -> Response {
+        match self {
+            Self::Good(record) => good(record, BEARER),
+            Self::Foreign => foreign(),
+        }
     }
 }
 
@@ -241,24 +281,29 @@ fn bearer_token(header: &str) -> Result<Option<&str>, OAuthError> {
     }
 }
 
+/// The answer to a token that bears no MAC of ours.
+fn foreign() -> Response {
+    respond::unlogged_bearer_error(&invalid_token())
+}
+
 fn good(record: &TokenRecord, token_type: &'static str) -> Response {
     let mut response = respond::json(StatusCode::OK, &Active::new(record, token_type));
-    let mut set = |name, value: &str| call::set(&mut response, name, &header_text(value));
-    if let Some(user) = &record.user {
-        set(SUBJECT, &user.id);
-        set(USERNAME, &user.username);
+    for (name, value) in told(record) {
+        call::set(&mut response, HeaderName::from_static(name), &value);
     }
-    set(CLIENT_ID, &record.client_id);
-    set(SCOPE, &record.scope);
-    response.headers_mut().insert(EXPIRES, HeaderValue::from(record.exp.0));
     response
 }
 
-const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
-const USERNAME: HeaderName = HeaderName::from_static("x-auth-username");
-const CLIENT_ID: HeaderName = HeaderName::from_static("x-auth-client-id");
-const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
-const EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
+/// What headers tell of a good token.
+pub fn told(record: &TokenRecord) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+    let of_user = record
+        .user
+        .iter()
+        .flat_map(|user| [("x-auth-subject", user.id.as_str()), ("x-auth-username", user.username.as_str())]);
+    let of_token = [("x-auth-client-id", record.client_id.as_str()), ("x-auth-scope", record.scope.as_str())];
+    let expires = ("x-auth-expires", Cow::Owned(record.exp.0.to_string()));
+    of_user.chain(of_token).map(|(name, value)| (name, header_text(value))).chain([expires])
+}
 
 fn invalid_token() -> OAuthError {
     OAuthError::new(ErrorCode::InvalidToken, "the access token is invalid, expired or revoked")

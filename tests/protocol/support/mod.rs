@@ -9,6 +9,7 @@ mod meddling;
 pub mod oauth1;
 mod outbound;
 mod response;
+mod shortcut;
 mod signatures;
 pub mod sqlite;
 
@@ -23,7 +24,6 @@ use postern::call::Request;
 use postern::crypto::Random;
 use postern::memory::Memory;
 use postern::model::time::Timestamp;
-use postern::router;
 use postern::settings::Settings;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -36,6 +36,7 @@ pub use mail::Mailbox;
 pub use meddling::{Meddle, Meddling};
 pub use outbound::Providers;
 pub use response::TestResponse;
+pub use shortcut::handle;
 pub use signatures::{Ring, Signer, vectors};
 use sqlite::Sqlite;
 
@@ -165,7 +166,7 @@ impl TestServer {
     }
 
     pub fn send(&self, request: Request) -> TestResponse {
-        TestResponse(block_on(router::handle(&request, &self.app)))
+        TestResponse(block_on(handle(&request, &self.app)))
     }
 
     /// What is left to do once an answer has gone out.
@@ -175,13 +176,13 @@ impl TestServer {
 
     /// All at once: each takes its turn at every call of the database or KV.
     pub fn send_all(&self, requests: Vec<Request>) -> Vec<TestResponse> {
-        let all = requests.iter().map(|request| router::handle(request, &self.app));
+        let all = requests.iter().map(|request| handle(request, &self.app));
         block_on(join_all(all)).into_iter().map(TestResponse).collect()
     }
 
     /// All at once, each at its own isolate; in turns as in [`TestServer::send_all`].
     pub fn send_everywhere(requests: Vec<(&TestServer, Request)>) -> Vec<TestResponse> {
-        let all = requests.iter().map(|(server, request)| router::handle(request, &server.app));
+        let all = requests.iter().map(|(server, request)| handle(request, &server.app));
         block_on(join_all(all)).into_iter().map(TestResponse).collect()
     }
 

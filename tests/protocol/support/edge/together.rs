@@ -7,11 +7,10 @@ use std::task::Poll;
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
 use postern::call::{Request, Response};
-use postern::router;
 
 use super::{Edge, count};
 use crate::support::sqlite::take_turns;
-use crate::support::{TestResponse, TestServer};
+use crate::support::{TestResponse, TestServer, handle};
 
 /// A request, and the isolate that gets it: its number and its server.
 pub struct Sent<'a> {
@@ -27,14 +26,14 @@ pub fn send_together(sent: &[Sent<'_>], edge: &Edge) -> (Vec<Option<TestResponse
     let dies = dice.percent(edge.faults.get().deaths).then(|| dice.choose(sent).isolate);
     let takes_time = dice.below(3) == 0;
     if let ([alone], None, false) = (sent, dies, takes_time) {
-        let response = block_on(router::handle(&alone.request, &alone.server.app));
+        let response = block_on(handle(&alone.request, &alone.server.app));
         return (vec![Some(TestResponse(response))], None);
     }
     edge.slowness.set(*dice.choose(&[2, 4, 10]));
     let dead = Cell::new(None);
     let answers = join_all(sent.iter().map(async |sent| {
         turns(dice.below(2 * edge.slowness.get())).await;
-        unless_dead(sent.isolate, &dead, router::handle(&sent.request, &sent.server.app)).await
+        unless_dead(sent.isolate, &dead, handle(&sent.request, &sent.server.app)).await
     }));
     let start = edge.now();
     let meanwhile = async {
