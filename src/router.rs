@@ -53,7 +53,7 @@ enum Shape {
     OAuth,
     Drf,
     OAuth1,
-    /// As OAuth, and `active` is false: whoever looks at nothing else lets nobody in.
+    /// Of validation: as OAuth, and `active` is false: whoever looks at nothing else lets nobody in.
     Resource,
     Page,
 }
@@ -78,11 +78,9 @@ const fn hostless(route: Route) -> Route {
     Route { hostless: true, ..route }
 }
 
-pub const VALIDATION: &str = "/validate";
-
 /// For programs, and where people come with a program's request.
 const ROUTES: &[Route] = &[
-    hostless(route(VALIDATION, Shape::Resource, &[("*", |call| Box::pin(validate::any(call)))])),
+    hostless(route("/validate", Shape::Resource, &[("*", |call| Box::pin(validate::any(call)))])),
     hostless(route("/healthz", Shape::OAuth, &[("GET", |call| Box::pin(healthz::get(call)))])),
     limited(with_cors(route("/o/token", Shape::OAuth, &[("POST", |call| Box::pin(token::post(call)))]))),
     limited(with_cors(route(
@@ -371,7 +369,7 @@ pub async fn handle(request: &Request, app: &App) -> Response {
 
 /// True if this is the path of validation.
 pub fn is_validation(path: &str, app: &App) -> bool {
-    find(path, app).is_some_and(|(route, _)| route.path == VALIDATION)
+    find(path, app).is_some_and(|(route, _)| route.shape == Shape::Resource)
 }
 
 /// True if the handlers of this path read nothing of the request but its target and what a proxy forwards.

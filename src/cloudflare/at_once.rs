@@ -67,7 +67,7 @@ impl Written {
             return answer.respond();
         }
         let mut response = known.answer();
-        router::note_refusal("GET", router::VALIDATION, &mut response, app);
+        router::note_refusal("GET", "/validate", &mut response, app);
         self.foreign.insert(WrittenAnswer::new(&response)?).respond()
     }
 
