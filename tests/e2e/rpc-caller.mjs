@@ -27,6 +27,12 @@ export default {
         const [path, headers] = await request.json();
         return Response.json(await settled(send(env, path, headers, endless())));
       }
+      // The same with a body of 1 MB: what came of it, and how much of the body was taken.
+      case "/long": {
+        const [path, headers] = await request.json();
+        const body = chunks(100);
+        return Response.json({ ...(await settled(send(env, path, headers, body.stream))), taken: body.taken() });
+      }
       // All wrong values, each as the first and as the second argument of a method: [[what, { resolved } or { rejected }], …].
       case "/wrong-arguments": {
         const outcomes = [];
@@ -58,6 +64,13 @@ async function send(env, path, headers, body) {
 
 function endless() {
   return new ReadableStream({ pull: (controller) => controller.enqueue(new TextEncoder().encode("x".repeat(10_000))) });
+}
+
+/** So many chunks of 10,000 bytes, made when they are asked for. */
+function chunks(count) {
+  let made = 0;
+  const pull = (controller) => (made++ < count ? controller.enqueue(new TextEncoder().encode("x".repeat(10_000))) : controller.close());
+  return { stream: new ReadableStream({ pull }), taken: () => made * 10_000 };
 }
 
 /** What RPC cannot carry at all (symbols, objects without a prototype) is refused on the caller's side. */

@@ -248,6 +248,14 @@ test("any method validates, and its body is not read", async () => {
   }
 });
 
+test("of a body no more is read than is allowed, whatever length a caller with a binding tells", async () => {
+  for (const length of [undefined, "5", "65536", "0", "-1", "1e4", "0x10", "5, 5"]) {
+    const { resolved, taken } = await postern.caller("/long", ["/sign_up/", { ...(length && { "Content-Length": length }) }]);
+    assert.equal(resolved, 413, length);
+    assert.ok(taken <= 100_000, `${length}: ${taken} bytes`);
+  }
+});
+
 test("answers in turn and at once have each their own headers", async () => {
   const kinds = [];
   for (const scope of ["read", "write", "read groups"]) kinds.push({ scope, token: (await logIn({ scope })).access_token });
