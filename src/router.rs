@@ -389,13 +389,14 @@ fn find<'a>(path: &'a str, app: &App) -> Option<(&'static Route, Vec<&'a str>)> 
         let mut all = ROUTES.iter().chain(PAGES);
         all.find_map(|route| captures(route.path, path).map(|captures| (route, captures)))
     };
-    // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here.
+    // Where the issuer has a path, the routes stand below it; some proxies take it away on the way here. The home page comes
+    // last: an issuer's path may be that of a route, and a page at /validate/ would let everybody in.
     let prefix = app.settings.issuer.as_ref().map_or("", |issuer| issuer.path());
-    let below = path.strip_prefix(prefix).and_then(|rest| match rest {
-        "" => find("/"),
-        rest => find(rest),
-    });
-    below.or_else(|| find(path))
+    let (home, below) = match path.strip_prefix(prefix) {
+        Some("" | "/") => (Some("/"), None),
+        below => (None, below),
+    };
+    below.and_then(find).or_else(|| find(path)).or_else(|| home.and_then(find))
 }
 
 /// The answer, and the route's path for the log: what a caller wrote there may be anything, a token too.

@@ -54,8 +54,13 @@ impl Head {
         let (method, url, headers) = self.parts()?;
         let authorization = headers.strip_prefix("authorization:")?.strip_suffix('\n')?;
         let (_, rest) = url.split_once("://")?;
-        let path = rest.get(rest.find('/')?..)?;
-        let is_alone = method == "GET" && !path.contains(['?', '#']) && !authorization.contains('\n');
+        let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
+        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+        let is_alone = method == "GET"
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+            && !path.contains(['?', '#'])
+            && !authorization.contains('\n');
         is_alone.then_some((path, authorization))
     }
 }
@@ -68,7 +73,9 @@ pub async fn read(head: &Head, incoming: &web_sys::Request, app: &App) -> Result
     let refused = |what| respond::oauth_with_status(StatusCode::BAD_REQUEST, "invalid_request", what);
     let (method, url, headers) = head.parts().ok_or_else(|| refused("the request cannot be read"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method is malformed"))?;
-    let uri: Uri = url.parse().map_err(|_| refused("the URL is malformed"))?;
+    // Behind a `#`, which a Host header may hold, would be what is asked: nobody would see it.
+    let url = Some(url).filter(|url| !url.contains('#'));
+    let uri = url.and_then(|url| url.parse::<Uri>().ok()).ok_or_else(|| refused("the URL is malformed"))?;
     let mut request = Request::new(Vec::new());
     *request.method_mut() = method;
     *request.uri_mut() = uri;

@@ -192,6 +192,20 @@ test("malformed paths are refused", async () => {
   assert.deepEqual(await storedNow(), stored);
 });
 
+test("a Host header cannot hide the query, nor pass for a path", async () => {
+  const ask = (host, target, headers = []) => overSocket([`GET ${target} HTTP/1.1`, `Host: ${host}`, "Connection: close", "Authorization: Bearer x", ...headers, "", ""].join("\r\n"));
+  for (const host of ["localhost/validate/#", "localhost/#", "a:b:c", "a<b", "a^b", "[::1"]) {
+    for (const target of ["/validate/", "/validate/?scope=admin", "/validate/?fresh=1"]) {
+      const { status } = await ask(host, target);
+      assert.equal(status, 400, `${host} ${target}`);
+    }
+  }
+  for (const host of ["localhost", "LOCALHOST:8787", "api.example", "127.0.0.1", "[::1]:8787"]) {
+    assert.equal((await ask(host, "/validate/")).status, 401, host);
+    assert.equal((await ask(host, "/validate/", ["X-Forwarded-Method: GET"])).status, 401, host);
+  }
+});
+
 test("malformed queries are refused", async () => {
   for (const bad of ["scope=\xff", "scope=%ff", "scope=%zz", "scope=%", "scope=%00", "scope=\0", "scope=a&scope=a", "limit=1&limit=1", parameters]) {
     for (const path of ["/validate/", "/o/token/", "/o/revoke_token/", "/o/introspect/", "/auth/token/", "/auth/revoke-token/", "/auth/invalidate-sessions/", "/auth/convert-token/", "/social/op/", "/login/op/", "/complete/op/", "/disconnect/op/", "/sign_up/", "/o/authorize/", "/accounts/login/"]) {

@@ -300,6 +300,20 @@ fn an_issuer_s_path_may_be_the_beginning_of_a_route() {
 }
 
 #[test]
+fn an_issuer_at_the_path_of_a_route_puts_no_page_there() {
+    let server = TestServer::with(&[("ISSUER", "https://id.example/validate")]);
+    for path in ["/validate", "/validate/", "/validate/?scope=read", "/validate/validate/"] {
+        let nonsense = [("authorization", "Bearer nonsense")];
+        let url = format!("https://id.example{path}");
+        server.send(request(Method::GET, &url, &nonsense, "")).assert_bearer_error(401, "invalid_token");
+    }
+    let server = TestServer::with(&[("ISSUER", "https://id.example/id")]);
+    for path in ["/", "/id", "/id/"] {
+        server.get(&format!("https://id.example{path}")).assert_status(200);
+    }
+}
+
+#[test]
 fn the_operators_documentation_is_linked_and_named() {
     let server = TestServer::with(&[("SERVICE_DOCUMENTATION", "https://docs.example.com/?a&b")]);
     assert!(
