@@ -69,3 +69,7 @@ mod storage;
 mod support;
 mod token_endpoint;
 mod validate;
+
+/// For SQLite, too: a fifth of what the simulated edge did was glibc's malloc and free.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

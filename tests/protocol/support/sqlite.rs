@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use postern::store::database::{Database, Outcome, Row, Statement, StoreError, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
 use serde_json::Map;
 
 pub struct Sqlite {
     connection: RefCell<Connection>,
-    planned: RefCell<HashSet<&'static str>>,
+    /// By where the statement stands, which is faster to look up than what it says.
+    planned: RefCell<HashSet<*const str>>,
     pub is_down: Cell<bool>,
     /// While true, batches are carried out, and their answers lost on the way back.
     pub loses_answers: Cell<bool>,
@@ -218,18 +219,13 @@ impl Database for Shared {
 
 fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, StoreError> {
     let mut prepared = connection.prepare_cached(statement.sql).map_err(failed)?;
-    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
-    let values = statement.values.iter().map(|value| match value {
-        Value::Null => rusqlite::types::Value::Null,
-        Value::Integer(number) => rusqlite::types::Value::Real(*number as f64),
-        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
-    });
     let before = connection.total_changes();
     let mut outcome = Outcome::default();
-    let mut rows = prepared.query(params_from_iter(values)).map_err(failed)?;
+    let mut rows = prepared.query(params_from_iter(statement.values.iter().map(Bound))).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let mut columns = Map::new();
-        for (index, name) in names.iter().enumerate() {
+        let statement = row.as_ref();
+        let mut columns = Map::with_capacity(statement.column_count());
+        for index in 0..statement.column_count() {
             let value = match row.get_ref(index).map_err(failed)? {
                 ValueRef::Null => serde_json::Value::Null,
                 ValueRef::Integer(number) => as_from_javascript(number as f64),
@@ -237,12 +233,25 @@ fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, StoreE
                 ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
                 ValueRef::Blob(bytes) => bytes.to_vec().into(),
             };
-            columns.insert(name.clone(), value);
+            columns.insert(statement.column_name(index).map_err(failed)?.to_owned(), value);
         }
         outcome.rows.push(Row(columns));
     }
+    drop(rows);
     outcome.changed = connection.total_changes() - before;
     Ok(outcome)
+}
+
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Real(*number as f64),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
 }
 
 /// JavaScript knows one kind of number: a whole REAL comes back from D1 as an integer does, and what is beyond its safe
