@@ -22,7 +22,7 @@ use seen::Seen;
 use crate::support::{CALLBACK, TestServer};
 
 /// How many schedules are played if nobody says otherwise.
-const SEEDS: u64 = 12_000;
+const SEEDS: u64 = 15_000;
 
 /// They are shared out among so many tests, which run at the same time.
 const SHARES: u64 = 4;
