@@ -8,9 +8,9 @@ export function head(request) {
   return `${request.method} ${request.url}\n${lines(request, first)}`;
 }
 
-/** The answer: a text, or null for none, and its head. */
-export function respond(body, init) {
-  return new Response(body, init);
+/** An answer with this text, or null for none, and the head of another answer. */
+export function respond(body, head) {
+  return new Response(body, head);
 }
 
 /** The other headers that this server reads. */

@@ -25,7 +25,7 @@ extern "C" {
     fn other_headers(request: &web_sys::Request) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch, js_name = respond)]
-    fn to_response(body: &JsValue, init: &ResponseInit) -> Result<JsValue, JsValue>;
+    fn to_response(body: &JsValue, head: &web_sys::Response) -> Result<JsValue, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/cloudflare/body.js")]
@@ -143,8 +143,8 @@ struct Heads(Vec<WrittenHead>);
 struct WrittenHead {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
-    written: web_sys::Headers,
-    init: ResponseInit,
+    /// Without a body. It is read faster than a `ResponseInit`.
+    written: web_sys::Response,
 }
 
 impl Heads {
@@ -171,15 +171,14 @@ impl Heads {
 impl WrittenHead {
     fn new(response: &Response) -> Result<Self, JsValue> {
         let (status, headers) = (response.status(), response.headers());
-        let written = web_sys::Headers::new()?;
         let init = ResponseInit::new();
         init.set_status(status.as_u16());
-        init.set_headers(&written);
+        let written = web_sys::Response::new_with_opt_str_and_init(None, &init)?;
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         for (name, value) in &headers {
-            written.append(name.as_str(), &text(value))?;
+            written.headers().append(name.as_str(), &text(value))?;
         }
-        Ok(Self { status, headers, written, init })
+        Ok(Self { status, headers, written })
     }
 
     /// True if the answer differs in the values of headers only. One that stands twice cannot be set anew.
@@ -192,13 +191,13 @@ impl WrittenHead {
     }
 
     fn respond(&self, body: &JsValue) -> Result<JsValue, JsValue> {
-        to_response(body, &self.init)
+        to_response(body, &self.written)
     }
 
     fn update(&mut self, headers: &HeaderMap) -> Result<(), JsValue> {
         for ((name, known), value) in self.headers.iter_mut().zip(headers.values()) {
             if known != value {
-                self.written.set(name.as_str(), &text(value))?;
+                self.written.headers().set(name.as_str(), &text(value))?;
                 *known = value.clone();
             }
         }
@@ -229,7 +228,7 @@ impl WrittenAnswer {
         body: &str,
     ) -> Result<(), JsValue> {
         for (name, value) in headers {
-            self.head.written.set(name, &value)?;
+            self.head.written.headers().set(name, &value)?;
         }
         self.body = JsValue::from_str(body);
         Ok(())
