@@ -1,7 +1,7 @@
 //! Authorization server metadata (RFC 8414): only what works.
 
 use http::StatusCode;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, PRAGMA};
 use serde_json::{Value, json};
 
 use super::{respond, token};
@@ -46,6 +46,7 @@ pub async fn get(call: &Call<'_>) -> Response {
         body.insert("service_documentation".to_owned(), url.as_str().into());
     }
     let mut response = respond::json(StatusCode::OK, &body);
+    response.headers_mut().remove(PRAGMA);
     call::set(&mut response, CACHE_CONTROL, "public, max-age=300");
     call::set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     response

@@ -12,9 +12,9 @@ use crate::protocol::params::encode;
 use crate::tokens::mint::TokenResponse;
 
 /// As many as a good answer of `/validate/` has.
-const USUAL_HEADERS: usize = 7;
+const USUAL_HEADERS: usize = 8;
 
-/// A JSON answer that nobody may store (RFC 9111 §5.2.2.5).
+/// A JSON answer that nobody may store (RFC 6749 §5.1).
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut response = Response::new(to_json(body).into_bytes());
     *response.status_mut() = status;
@@ -28,13 +28,6 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
 /// JSON of a body of ours: they have text as keys, and fail nowhere.
 pub fn to_json(body: &impl Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
-}
-
-/// A token response (RFC 6749 §5.1).
-pub fn tokens(body: &impl Serialize) -> Response {
-    let mut response = json(StatusCode::OK, body);
-    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    response
 }
 
 /// The body of a token response (RFC 6749 §5.1).
@@ -93,6 +86,7 @@ pub fn empty(status: StatusCode) -> Response {
 
 fn forbid_storing(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
 }
 
 /// An error of the OAuth endpoints (RFC 6749 §5.2).

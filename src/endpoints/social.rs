@@ -28,7 +28,7 @@ pub const LONGEST_PROOF: usize = 16 * 1024;
 /// `POST /auth/convert-token/`
 pub async fn convert_token(call: &Call<'_>) -> Response {
     match convert(call).await {
-        Ok(Ok(converted)) => respond::tokens(&with_user(&converted)),
+        Ok(Ok(converted)) => respond::json(StatusCode::OK, &with_user(&converted)),
         Ok(Err(error)) => respond::error(&drf_error(&error)),
         Err(error) => respond::error(&error),
     }
@@ -202,7 +202,7 @@ pub async fn exchange(call: &Call<'_>) -> Response {
             let mut body = Map::new();
             body.insert("token".to_owned(), converted.tokens.access_token.expose().into());
             body.extend(respond::token_body(&converted.tokens));
-            respond::tokens(&body)
+            respond::json(StatusCode::OK, &body)
         }
         Ok(Err(error)) => tutorial_error(&drf_error(&error), Some(&error)),
         Err(error) => tutorial_error(&error, None),

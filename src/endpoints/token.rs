@@ -1,5 +1,6 @@
 //! The token endpoint (RFC 6749 §3.2).
 
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{client_auth, respond, social};
@@ -23,7 +24,7 @@ pub async fn post_json_too(call: &Call<'_>) -> Response {
 
 async fn answer(params: Result<Params, OAuthError>, call: &Call<'_>) -> Response {
     match issue(params, call).await {
-        Ok(tokens) => respond::tokens(&tokens),
+        Ok(tokens) => respond::json(StatusCode::OK, &tokens),
         Err(error) => respond::error(&error),
     }
 }

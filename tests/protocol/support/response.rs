@@ -40,6 +40,7 @@ impl TestResponse {
         );
         assert_eq!(self.header("content-type"), Some("application/json"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("pragma"), Some("no-cache"));
         assert!(self.header("x-request-id").is_some());
         if status == 401 {
             assert!(self.header("www-authenticate").is_some());
