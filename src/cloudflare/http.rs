@@ -121,7 +121,7 @@ fn put_headers(lines: &str, request: &mut Request) -> Result<(), ()> {
 /// # Errors
 /// JavaScript refuses it.
 pub fn write(response: &Response) -> Result<JsValue, JsValue> {
-    HEADS.with_borrow_mut(|heads| heads.find_or_make(response)?.respond(&body(response)))
+    HEADS.with_borrow_mut(|heads| to_response(&body(response), &heads.find_or_make(response)?.written))
 }
 
 fn body(response: &Response) -> JsValue {
@@ -143,7 +143,6 @@ struct Heads(Vec<WrittenHead>);
 struct WrittenHead {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Without a body. It is read faster than a `ResponseInit`.
     written: web_sys::Response,
 }
 
@@ -170,15 +169,8 @@ impl Heads {
 
 impl WrittenHead {
     fn new(response: &Response) -> Result<Self, JsValue> {
-        let (status, headers) = (response.status(), response.headers());
-        let init = ResponseInit::new();
-        init.set_status(status.as_u16());
-        let written = web_sys::Response::new_with_opt_str_and_init(None, &init)?;
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        for (name, value) in &headers {
-            written.headers().append(name.as_str(), &text(value))?;
-        }
-        Ok(Self { status, headers, written })
+        let headers = response.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Self { status: response.status(), headers, written: head_of(response)? })
     }
 
     /// True if the answer differs in the values of headers only. One that stands twice cannot be set anew.
@@ -188,10 +180,6 @@ impl WrittenHead {
             && self.headers.len() == headers.keys_len()
             && headers.len() == headers.keys_len()
             && self.headers.iter().zip(headers.keys()).all(|((known, _), name)| known == name)
-    }
-
-    fn respond(&self, body: &JsValue) -> Result<JsValue, JsValue> {
-        to_response(body, &self.written)
     }
 
     fn update(&mut self, headers: &HeaderMap) -> Result<(), JsValue> {
@@ -207,7 +195,7 @@ impl WrittenHead {
 
 /// An answer as JavaScript has it, to be given again and again.
 pub struct WrittenAnswer {
-    head: WrittenHead,
+    head: web_sys::Response,
     body: JsValue,
 }
 
@@ -215,7 +203,7 @@ impl WrittenAnswer {
     /// # Errors
     /// JavaScript refuses it.
     pub fn new(response: &Response) -> Result<Self, JsValue> {
-        Ok(Self { head: WrittenHead::new(response)?, body: body(response) })
+        Ok(Self { head: head_of(response)?, body: body(response) })
     }
 
     /// Makes it another one.
@@ -228,7 +216,7 @@ impl WrittenAnswer {
         body: &str,
     ) -> Result<(), JsValue> {
         for (name, value) in headers {
-            self.head.written.headers().set(name, &value)?;
+            self.head.headers().set(name, &value)?;
         }
         self.body = JsValue::from_str(body);
         Ok(())
@@ -237,8 +225,19 @@ impl WrittenAnswer {
     /// # Errors
     /// JavaScript refuses it.
     pub fn respond(&self) -> Result<JsValue, JsValue> {
-        self.head.respond(&self.body)
+        to_response(&self.body, &self.head)
     }
+}
+
+/// Status and headers as JavaScript has them: a response without a body, which is read faster than a `ResponseInit`.
+fn head_of(response: &Response) -> Result<web_sys::Response, JsValue> {
+    let init = ResponseInit::new();
+    init.set_status(response.status().as_u16());
+    let head = web_sys::Response::new_with_opt_str_and_init(None, &init)?;
+    for (name, value) in response.headers() {
+        head.headers().append(name.as_str(), &text(value))?;
+    }
+    Ok(head)
 }
 
 fn text(value: &HeaderValue) -> Cow<'_, str> {
