@@ -1,14 +1,13 @@
 //! The optional rate limiting binding `LIMITER`.
 
 use async_trait::async_trait;
-use js_sys::{Function, Object, Reflect};
+use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::binding;
 use crate::app::Limiter;
 use crate::settings::SettingError;
-
-const NAME: &str = "LIMITER";
 
 // The crate's own type takes its argument by way of serde: more code than all of this room.
 #[wasm_bindgen]
@@ -21,15 +20,8 @@ extern "C" {
 
 /// The limiter, if there is one.
 pub fn open(env: &JsValue) -> Result<Option<Box<dyn Limiter>>, SettingError> {
-    let binding = Reflect::get(env, &JsValue::from_str(NAME)).unwrap_or_default();
-    if binding.is_undefined() {
-        return Ok(None);
-    }
-    let limit = Reflect::get(&binding, &JsValue::from_str("limit"));
-    if !limit.is_ok_and(|limit| limit.is_instance_of::<Function>()) {
-        return Err(SettingError { name: NAME, reason: "it is not a rate limiting binding".to_owned() });
-    }
-    Ok(Some(Box::new(binding.unchecked_into::<Binding>())))
+    let limiter = binding(env, "LIMITER", "limit")?;
+    Ok(limiter.map(|limiter| Box::new(limiter.unchecked_into::<Binding>()) as Box<dyn Limiter>))
 }
 
 #[async_trait(?Send)]

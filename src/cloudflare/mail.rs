@@ -1,12 +1,12 @@
 //! The carriers of e-mail.
 
-use js_sys::{Promise, Reflect};
+use js_sys::Promise;
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 
-use super::{WorkerLog, wait_until};
+use super::{WorkerLog, binding, message, promise, wait_until};
 use crate::app::{Log, Mail, Mailer};
 use crate::settings::{Carrier, MailSettings, SettingError};
 
@@ -40,22 +40,15 @@ pub fn open(settings: Option<&MailSettings>, env: &JsValue) -> Result<Option<Box
         Carrier::Webhook { url, token } => {
             Way::Webhook { url: url.clone(), token: token.expose().to_owned() }
         }
-        Carrier::SendEmail => Way::Binding(binding(env)?),
+        Carrier::SendEmail => Way::Binding(binding(env, BINDING, "send")?.ok_or_else(missing)?),
         Carrier::Log => Way::Log,
     };
     Ok(Some(Box::new(Sender { from: from.clone(), way })))
 }
 
-fn binding(env: &JsValue) -> Result<JsValue, SettingError> {
-    let binding = Reflect::get(env, &JsValue::from_str(BINDING)).unwrap_or_default();
-    let send = Reflect::get(&binding, &JsValue::from_str("send"));
-    match send.is_ok_and(|send| send.is_function()) {
-        true => Ok(binding),
-        false => {
-            let reason = "MAIL_CARRIER is send_email, and there is no such binding of this name".to_owned();
-            Err(SettingError { name: BINDING, reason })
-        }
-    }
+fn missing() -> SettingError {
+    let reason = "MAIL_CARRIER is send_email, and there is no such binding of this name".to_owned();
+    SettingError { name: BINDING, reason }
 }
 
 impl Mailer for Sender {
@@ -66,14 +59,13 @@ impl Mailer for Sender {
             Way::Binding(binding) => send(binding, &text().to_string()),
             Way::Log => return WorkerLog.line(json!({"level": "info", "event": "mail", "mail": text()})),
         };
-        wait_until(&future_to_promise(async move {
+        wait_until(&promise(Box::pin(async move {
             if let Err(error) = JsFuture::from(sent).await {
                 // Neither to whom, nor what.
-                let detail = Reflect::get(&error, &JsValue::from_str("message")).unwrap_or_default();
-                let detail = detail.as_string().unwrap_or_default();
+                let detail = message(&error);
                 WorkerLog.line(json!({"level": "error", "event": "mail_failed", "detail": detail}));
             }
             Ok(JsValue::UNDEFINED)
-        }));
+        })));
     }
 }

@@ -14,15 +14,16 @@ mod signatures;
 mod test_hooks;
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use js_sys::{Promise, Reflect};
 use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::future_to_promise;
-use worker::{Env, console_log};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::console_log;
 
 use self::http::Head;
 use crate::app::{App, Clock, Log};
@@ -56,17 +57,23 @@ pub fn fetch(request: web_sys::Request) -> JsValue {
     if let Some(answer) = APP.with_borrow(|app| at_once::answer(&head, app.as_deref()?)) {
         return settled(answer);
     }
-    now_or_later(answer_event(request, head))
+    now_or_later(Box::pin(answer_event(request, head)))
 }
+
+/// One type for all that is waited for: each other would be as many kilobytes of glue.
+type Answering = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 
 /// What does not wait for anything is answered at once: a promise, and the turn of the event loop that it takes, would cost
 /// as much as finding a token in memory.
-fn now_or_later(answer: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> JsValue {
-    let mut answer = Box::pin(answer);
+fn now_or_later(mut answer: Answering) -> JsValue {
     match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => settled(answer),
-        Poll::Pending => future_to_promise(answer).into(),
+        Poll::Pending => promise(answer).into(),
     }
+}
+
+fn promise(answer: Answering) -> Promise {
+    future_to_promise(answer)
 }
 
 fn settled(answer: Result<JsValue, JsValue>) -> JsValue {
@@ -97,24 +104,27 @@ async fn answer_event(request: web_sys::Request, head: Head) -> Result<JsValue, 
 fn work_after(app: &Rc<App>) {
     if app.memory.borrow().published.is_to_renew() {
         let app = app.clone();
-        wait_until(&future_to_promise(async move {
+        wait_until(&promise(Box::pin(async move {
             metadata::renew(&app).await;
             Ok(JsValue::UNDEFINED)
-        }));
+        })));
     }
 }
 
 /// The cron event. Its argument is not looked at: whoever binds the Worker can call this by RPC with anything, and the
 /// crate's `#[event(scheduled)]` traps on what is no event, which resets the isolate.
 #[wasm_bindgen]
-pub async fn scheduled(_event: JsValue) {
-    let failed = match app() {
-        Ok(app) => cron::run(&app).await.err().map(|error| error.to_string()),
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(detail) = failed {
-        WorkerLog.line(json!({"level": "error", "event": "clearing_failed", "detail": detail}));
-    }
+pub fn scheduled(_event: JsValue) -> Promise {
+    promise(Box::pin(async {
+        let failed = match app() {
+            Ok(app) => cron::run(&app).await.err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(detail) = failed {
+            WorkerLog.line(json!({"level": "error", "event": "clearing_failed", "detail": detail}));
+        }
+        Ok(JsValue::UNDEFINED)
+    }))
 }
 
 fn unusable(method: &str, url: &str, error: &SettingError) -> Response {
@@ -133,16 +143,15 @@ fn app() -> Result<Rc<App>, SettingError> {
 }
 
 fn open(env: &JsValue) -> Result<App, SettingError> {
-    let env: &Env = env.unchecked_ref();
-    let missing = |name| move |_| SettingError { name, reason: "the binding is missing".to_owned() };
+    let missing = |name| move || SettingError { name, reason: "the binding is missing".to_owned() };
     let settings = Settings::read(&|name| variable(env, name))?;
     Ok(App {
         mailer: mail::open(settings.mail.as_ref(), env)?,
         settings,
         clock: Box::new(WorkerClock),
         random: Box::new(WorkerRandom),
-        db: Box::new(database::D1(env.d1("DB").map_err(missing("DB"))?)),
-        hot: Box::new(hot_tokens::Kv(env.kv("TOKENS").map_err(missing("TOKENS"))?)),
+        db: Box::new(database::D1(binding(env, "DB", "prepare")?.ok_or_else(missing("DB"))?)),
+        hot: Box::new(hot_tokens::Kv(binding(env, "TOKENS", "get")?.ok_or_else(missing("TOKENS"))?)),
         limiter: limiter::open(env)?,
         outbound: Box::new(outbound::Fetch),
         signatures: Box::new(signatures::WebCrypto),
@@ -151,7 +160,32 @@ fn open(env: &JsValue) -> Result<App, SettingError> {
     })
 }
 
-fn variable(env: &Env, name: &str) -> Variable {
+/// The text that a promise resolves to, or why it rejects.
+async fn text_of(promise: Promise) -> Result<String, String> {
+    let text = JsFuture::from(promise).await.map_err(|error| message(&error))?;
+    text.as_string().ok_or_else(|| "there is no text".to_owned())
+}
+
+/// What an error of JavaScript says.
+fn message(error: &JsValue) -> String {
+    let message = Reflect::get(error, &JsValue::from_str("message")).unwrap_or_default();
+    message.as_string().unwrap_or_default()
+}
+
+/// The binding of this name, if there is one; it has to have this method.
+fn binding(env: &JsValue, name: &'static str, method: &str) -> Result<Option<JsValue>, SettingError> {
+    let binding = Reflect::get(env, &JsValue::from_str(name)).unwrap_or_default();
+    if binding.is_undefined() {
+        return Ok(None);
+    }
+    let found = Reflect::get(&binding, &JsValue::from_str(method));
+    match found.is_ok_and(|found| found.is_function()) {
+        true => Ok(Some(binding)),
+        false => Err(SettingError { name, reason: format!("the binding of this name has no {method}()") }),
+    }
+}
+
+fn variable(env: &JsValue, name: &str) -> Variable {
     match Reflect::get(env, &JsValue::from_str(name)) {
         Ok(value) if value.is_undefined() => Variable::Missing,
         Ok(value) => value.as_string().map_or(Variable::NotText, Variable::Text),

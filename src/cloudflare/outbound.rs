@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+use super::message;
 use crate::app::{
     LONGEST_OUTBOUND_ANSWER, OUTBOUND_SECONDS, Outbound, OutboundError, OutboundRequest, OutboundResponse,
 };
@@ -48,6 +49,5 @@ impl Outbound for Fetch {
 
 /// The messages of outbound.js name neither the request's URL nor what it carried.
 fn failed(error: &JsValue) -> OutboundError {
-    let message = Reflect::get(error, &JsValue::from_str("message")).unwrap_or_default();
-    OutboundError(message.as_string().unwrap_or_default())
+    OutboundError(message(error))
 }

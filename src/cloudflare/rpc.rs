@@ -15,7 +15,7 @@ use crate::protocol::error::OAuthError;
 /// `/validate/` would have answered. Both arguments are taken as they come: a typed one would trap on a wrong type.
 #[wasm_bindgen]
 pub fn validate(authorization: JsValue, options: JsValue) -> JsValue {
-    now_or_later(async move { Ok(to_js(&answer(&authorization, &options).await)) })
+    now_or_later(Box::pin(async move { Ok(to_js(&answer(&authorization, &options).await)) }))
 }
 
 async fn answer(authorization: &JsValue, options: &JsValue) -> Response {

@@ -1,12 +1,13 @@
 //! Signatures by WebCrypto.
 
 use async_trait::async_trait;
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+use super::message;
 use crate::app::{SignatureError, Signatures};
 use crate::crypto::encoding::base64url;
 use crate::crypto::secret::Secret;
@@ -72,6 +73,5 @@ fn jwk(key: &PublicKey) -> Value {
 
 /// WebCrypto's messages do not quote keys.
 fn failed(error: &JsValue) -> SignatureError {
-    let message = Reflect::get(error, &JsValue::from_str("message")).unwrap_or_default();
-    SignatureError(message.as_string().unwrap_or_default())
+    SignatureError(message(error))
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use async_trait::async_trait;
+use serde::Serialize;
 use serde_json::Map;
 
 use crate::model::time::Timestamp;
@@ -41,7 +42,8 @@ impl Statement {
 }
 
 /// What can be bound: no blobs, and integers of at most 2^53 only, since D1 binds every number as a REAL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     Null,
     Integer(i64),
