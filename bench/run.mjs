@@ -19,6 +19,8 @@ const { values: given } = parseArgs({
 });
 const rounds = Number(given.rounds ?? (given.quick ? 3 : 7));
 const milliseconds = given.quick ? 400 : 1000;
+// What disturbs the machine for a moment disturbs all who are compared.
+const slicesOfARound = 4;
 const distinctTokens = given.quick ? 1_000 : 10_000;
 const sessions = { few: 1_000, many: given.quick ? 20_000 : 1_000_000 };
 const nonces = { few: 1_000, many: given.quick ? 20_000 : 100_000 };
@@ -59,25 +61,40 @@ async function main() {
     process.stdout.write(`Round ${round + 1} of ${rounds}\r`);
     for (const [contest, results] of measured) {
       const contestants = contestantsOf(contest);
+      const slices = new Map(contestants.map(({ worker }) => [worker, []]));
       // Another one begins each time, so that none always follows the same neighbour.
-      for (let turn = 0; turn < contestants.length; turn++) {
-        const { worker, ...contestant } = contestants[(turn + round) % contestants.length];
+      for (let turn = 0; turn < slicesOfARound * contestants.length; turn++) {
+        const first = round + Math.floor(turn / contestants.length);
+        const { worker, ...contestant } = contestantsOf(contest)[(first + turn) % contestants.length];
         const result = await load({
           ...contestant,
           connections: contest.connections ?? connections,
-          warmUp: contest.slow ? 200 : 100,
-          milliseconds: contest.slow ? 2 * milliseconds : milliseconds,
+          warmUp: contest.slow ? 100 : 50,
+          milliseconds: (contest.slow ? 2 * milliseconds : milliseconds) / slicesOfARound,
           perConnection: contest.perConnection,
           pid: workers.pid,
         });
         if (contestant.follow) contest.wired.set(worker, result.requests);
-        results.get(worker).push(result);
+        slices.get(worker).push(result);
       }
+      for (const [worker, measuredSlices] of slices) results.get(worker).push(together(measuredSlices));
     }
   }
   // By each isolate once; of the first requests at once, each asks.
   if (provider.count("/jwks") > connections + 1) throw new Error("the provider was asked for its keys again and again");
   printTable(measured, [...whatTheFloorLacks(), ...(await whatTheFloorLeftUndone())]);
+}
+
+/** What slices of the same length come to. */
+function together(slices) {
+  const mean = (of) => slices.reduce((sum, slice) => sum + of(slice), 0) / slices.length;
+  const perSecond = mean((slice) => slice.perSecond);
+  return {
+    perSecond,
+    p50: mean(({ p50 }) => p50),
+    p99: mean(({ p99 }) => p99),
+    cpuMicroseconds: mean((slice) => slice.perSecond * slice.cpuMicroseconds) / perSecond,
+  };
 }
 
 /** Who is measured in a case: the no-op, the floor if it has a route for it, and Postern; all get the same requests. */

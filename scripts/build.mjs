@@ -53,6 +53,7 @@ if (last.fingerprint === fingerprint && existsSync(wasm) && existsSync(module)) 
     },
   });
   exportTheWorkerAlone();
+  if (!isAsMade) handOverTheEventAlone();
   endClosuresWithTheirInstance();
   if (flags.includes("--release")) dropNames();
   const size = `the wasm is ${kilobytes(gzipSync(readFileSync(wasm), { level: 9 }).length)} gzipped`;
@@ -73,6 +74,14 @@ function exportTheWorkerAlone() {
   const isOurs = text.includes(`${entrypoint}.prototype.fetch=`) && text.includes(`${exported}=new Proxy(${entrypoint},`);
   if (!isOurs) fail(`${folder}/index.js does not end with its exports: worker-build has changed.`);
   writeFileSync(module, text.replace(exportsAtTheEnd, `export{${isAsMade ? exported : entrypoint} as default};\n`));
+}
+
+/** Handlers get the event alone: ours read the bindings once, and to have them put together for each request costs as much again. */
+function handOverTheEventAlone() {
+  const text = readFileSync(module, "utf8");
+  const withBindings = /(\.prototype\.\w+=)function\(([\w$]+)\)\{return ([\w$]+)\.call\(this,\2,this\.env,this\.ctx\)\}/g;
+  if (!withBindings.test(text)) fail(`${folder}/index.js does not call handlers as it did: worker-build has changed.`);
+  writeFileSync(module, text.replace(withBindings, "$1$3"));
 }
 
 /**

@@ -7,5 +7,5 @@
 export async function run(database, statements) {
   const prepared = JSON.parse(statements).map(([sql, values]) => database.prepare(sql).bind(...values));
   const outcomes = prepared.length === 1 ? [await prepared[0].run()] : await database.batch(prepared);
-  return JSON.stringify(outcomes.map(({ results, meta }) => [results, meta.changes]));
+  return JSON.stringify(outcomes.map(({ results, meta }) => [results, meta.changes ?? 0]));
 }

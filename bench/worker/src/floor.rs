@@ -8,8 +8,8 @@ use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use js_sys::{Date, Math};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 use worker::{D1Database, D1PreparedStatement, Env, Error, KvStore, Result};
 
@@ -33,6 +33,9 @@ const RECORD: &str = include_str!("record.txt");
 
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_name = env)]
+    static ENV: JsValue;
+
     #[wasm_bindgen(js_name = waitUntil)]
     fn wait_until(promise: &js_sys::Promise);
 }
@@ -50,8 +53,8 @@ struct Isolate {
     refresh_digests: RefCell<HashMap<String, String>>,
 }
 
-pub async fn act(request: &web_sys::Request, env: &Env) -> Result<()> {
-    let isolate = isolate(env)?;
+pub async fn act(request: &web_sys::Request) -> Result<()> {
+    let isolate = isolate()?;
     let url = request.url();
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
     let (route, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -67,16 +70,15 @@ pub async fn act(request: &web_sys::Request, env: &Env) -> Result<()> {
     }
 }
 
-fn isolate(env: &Env) -> Result<Rc<Isolate>> {
+fn isolate() -> Result<Rc<Isolate>> {
     if let Some(isolate) = ISOLATE.with_borrow(Option::clone) {
         return Ok(isolate);
     }
-    let isolate = Rc::new(Isolate {
-        db: env.d1("DB")?,
-        kv: env.kv("TOKENS")?,
-        seen: RefCell::default(),
-        refresh_digests: RefCell::default(),
-    });
+    let (db, kv) = ENV.with(|env| {
+        let env: &Env = env.unchecked_ref();
+        Ok::<_, Error>((env.d1("DB")?, env.kv("TOKENS")?))
+    })?;
+    let isolate = Rc::new(Isolate { db, kv, seen: RefCell::default(), refresh_digests: RefCell::default() });
     ISOLATE.set(Some(isolate.clone()));
     Ok(isolate)
 }

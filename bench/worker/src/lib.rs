@@ -6,13 +6,25 @@ mod floor;
 #[cfg(feature = "floor")]
 mod statements;
 
-use worker::{Context, Env, event};
+/// As the crate's users write it.
+#[cfg(not(feature = "floor"))]
+#[worker::event(fetch)]
+async fn fetch(
+    _request: web_sys::Request,
+    _env: worker::Env,
+    _context: worker::Context,
+) -> worker::Result<web_sys::Response> {
+    answer()
+}
 
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker::Result<web_sys::Response> {
-    #[cfg(feature = "floor")]
-    floor::act(&request, &env).await?;
-    #[cfg(not(feature = "floor"))]
-    let _ = (request, env);
+/// As Postern does: the bindings are taken from the module `cloudflare:workers`, once.
+#[cfg(feature = "floor")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub async fn fetch(request: web_sys::Request) -> Result<web_sys::Response, wasm_bindgen::JsValue> {
+    floor::act(&request).await?;
+    Ok(answer()?)
+}
+
+fn answer() -> worker::Result<web_sys::Response> {
     Ok(web_sys::Response::new_with_opt_str(Some("ok"))?)
 }
