@@ -314,18 +314,36 @@ pub fn form_request(path: &str, headers: &[(&str, &str)], form: &[(&str, &str)])
 }
 
 pub fn encode_form(form: &[(&str, &str)]) -> String {
-    let pairs: Vec<String> =
-        form.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
-    pairs.join("&")
+    let mut encoded = String::with_capacity(256);
+    for (name, value) in form {
+        if !encoded.is_empty() {
+            encoded.push('&');
+        }
+        encoded.push_str(name);
+        encoded.push('=');
+        push_encoded(&mut encoded, value, b"-_.");
+    }
+    encoded
 }
 
 pub fn percent_encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+    let mut encoded = String::with_capacity(text.len());
+    push_encoded(&mut encoded, text, b"-_.");
+    encoded
+}
+
+/// Letters, digits and what is among `plain` stand for themselves.
+fn push_encoded(encoded: &mut String, text: &str, plain: &[u8]) {
+    for byte in text.bytes() {
+        match byte {
+            _ if byte.is_ascii_alphanumeric() || plain.contains(&byte) => encoded.push(char::from(byte)),
+            _ => {
+                const DIGITS: [char; 16] =
+                    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+                encoded.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            }
+        }
+    }
 }
 
 struct FakeClock(Rc<Cell<i64>>);

@@ -9,7 +9,7 @@ use postern::call::Request;
 use postern::protocol::params::Params;
 use ring::hmac;
 
-use super::{TestClient, TestResponse, TestServer, bytes_request};
+use super::{TestClient, TestResponse, TestServer, bytes_request, push_encoded};
 
 thread_local! {
     /// How many requests the test has made: no two have the same nonce unless it says so.
@@ -333,12 +333,7 @@ impl TestResponse {
 
 /// RFC 5849 §3.6.
 pub fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+    let mut encoded = String::with_capacity(text.len());
+    push_encoded(&mut encoded, text, b"-_.~");
+    encoded
 }
