@@ -7,7 +7,9 @@ mod kv;
 mod together;
 
 use std::cell::Cell;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 pub use database::{APPLIED_AFTER, EdgeDatabase};
 pub use dice::Dice;
@@ -15,7 +17,6 @@ pub use kv::{EdgeKv, LATEST, SHOWN_AFTER};
 pub use together::{Sent, send_together};
 
 use super::TestServer;
-use super::sqlite::take_turns;
 
 /// What all parts of the world share.
 pub struct Edge {
@@ -25,6 +26,9 @@ pub struct Edge {
     pub happened: Happened,
     /// How many turns a call may take: none where a request is alone.
     slowness: Cell<u32>,
+    turn: Cell<u32>,
+    /// The turn at which what is being polled goes on.
+    goes_on: Cell<u32>,
 }
 
 /// How often things go wrong, in percent.
@@ -77,6 +81,8 @@ impl Edge {
             faults: Cell::new(faults),
             happened: Happened::default(),
             slowness: Cell::new(0),
+            turn: Cell::new(0),
+            goes_on: Cell::new(u32::MAX),
         })
     }
 
@@ -93,9 +99,30 @@ impl Edge {
         let slowness = self.slowness.get();
         if slowness > 0 {
             let is_slow = self.dice.below(8) == 0;
-            for _ in 0..self.dice.below(if is_slow { 60 } else { slowness }) {
-                take_turns().await;
+            self.turns(self.dice.below(if is_slow { 60 } else { slowness })).await;
+        }
+    }
+
+    /// Lets so many turns pass, in which everything else that is under way may come first.
+    async fn turns(&self, count: u32) {
+        let until = self.turn.get() + count;
+        std::future::poll_fn(|_| {
+            if self.turn.get() >= until {
+                return Poll::Ready(());
             }
+            self.goes_on.set(self.goes_on.get().min(until));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// What a future has come to, or the turn at which it goes on: until then it need not be asked.
+    fn poll<T>(&self, future: Pin<&mut (dyn Future<Output = T> + '_)>) -> Result<T, u32> {
+        self.goes_on.set(u32::MAX);
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Ok(value),
+            Poll::Pending if self.goes_on.get() == u32::MAX => Err(self.turn.get() + 1),
+            Poll::Pending => Err(self.goes_on.get()),
         }
     }
 }
