@@ -32,7 +32,7 @@ impl Database for D1 {
         let outcomes: Vec<(Vec<Map<String, serde_json::Value>>, u64)> =
             serde_json::from_str(&outcomes).map_err(|_| malformed())?;
         let outcome =
-            |(rows, changed): (Vec<_>, _)| Outcome { rows: rows.into_iter().map(Row).collect(), changed };
+            |(rows, changed): (Vec<_>, _)| Outcome { rows: rows.into_iter().map(row).collect(), changed };
         Ok(outcomes.into_iter().map(outcome).collect())
     }
 }
@@ -40,4 +40,10 @@ impl Database for D1 {
 /// Without what the database holds.
 fn malformed() -> StoreError {
     StoreError("the outcomes are not what they should be".to_owned())
+}
+
+/// A row as D1 gives it: an object.
+fn row(object: Map<String, serde_json::Value>) -> Row {
+    let (columns, values): (Vec<String>, Vec<serde_json::Value>) = object.into_iter().unzip();
+    Row { columns: columns.into(), values }
 }

@@ -12,7 +12,7 @@ use crate::crypto::signature::{PublicKey, SignatureAlgorithm};
 use crate::model::time::Lifetime;
 use crate::protocol::jwk::JwkSet;
 use crate::protocol::oauth1::SignatureMethod;
-use crate::store::database::{self, Statement, StoreError};
+use crate::store::database::{self, Row, Statement, StoreError};
 
 /// Runs `[{"sql": …, "values": […]}, …]` as one batch through the D1 driver, or, if there is only one and `single`
 /// is true, by itself. Resolves to the JSON of `{"outcomes": [{"rows": […], "changed": n}, …]}` or `{"error": …}`.
@@ -149,10 +149,14 @@ async fn run(statements: &str, single: bool) -> Result<Vec<Value>, StoreError> {
     Ok(outcomes
         .into_iter()
         .map(|outcome| {
-            let rows: Vec<Value> = outcome.rows.into_iter().map(|row| Value::Object(row.0)).collect();
+            let rows: Vec<Value> = outcome.rows.into_iter().map(object).collect();
             json!({"rows": rows, "changed": outcome.changed})
         })
         .collect())
+}
+
+fn object(row: Row) -> Value {
+    row.columns.iter().cloned().zip(row.values).collect()
 }
 
 async fn send(request: &str) -> Result<OutboundResponse, OutboundError> {

@@ -2,7 +2,7 @@
 //! holds there has to hold here, or a test proves nothing about production.
 
 use futures_executor::block_on;
-use postern::store::database::{Database, Outcome, Statement, StoreError, Value};
+use postern::store::database::{Database, Outcome, Row, Statement, StoreError, Value};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -127,5 +127,6 @@ fn outcome(result: Result<Vec<Outcome>, StoreError>) -> Expectation {
 }
 
 fn rows(outcome: &Outcome) -> Vec<Json> {
-    outcome.rows.iter().map(|row| Json::Object(row.0.clone())).collect()
+    let object = |row: &Row| row.columns.iter().cloned().zip(row.values.iter().cloned()).collect();
+    outcome.rows.iter().map(object).collect()
 }

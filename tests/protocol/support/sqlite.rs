@@ -2,7 +2,7 @@
 //! at when it is first seen: none may scan a table that grows.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
@@ -11,12 +11,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
-use serde_json::Map;
 
 pub struct Sqlite {
     connection: RefCell<Connection>,
-    /// By where the statement stands, which is faster to look up than what it says.
-    planned: RefCell<HashSet<*const str>>,
+    /// The names of its columns, by where a statement stands, which is faster to look up than what it says.
+    planned: RefCell<HashMap<*const str, Rc<[String]>>>,
     pub is_down: Cell<bool>,
     /// While true, batches are carried out, and their answers lost on the way back.
     pub loses_answers: Cell<bool>,
@@ -112,17 +111,21 @@ impl Sqlite {
 
     /// Runs one statement.
     pub fn run(&self, statement: &Statement) -> Result<Outcome, StoreError> {
-        self.check_plan(statement);
-        run(&self.connection.borrow(), statement)
+        let columns = self.columns(statement);
+        run(&self.connection.borrow(), statement, &columns)
     }
 
     /// Runs all statements or none: in a savepoint, since the whole may be one that is taken back.
     pub fn batch(&self, statements: &[Statement]) -> Result<Vec<Outcome>, StoreError> {
-        statements.iter().for_each(|statement| self.check_plan(statement));
+        if let [statement] = statements {
+            return self.run(statement).map(|outcome| vec![outcome]);
+        }
+        // A plan is looked at by a statement, too: not between two of which the one asks what the other has changed.
+        let columns: Vec<Rc<[String]>> = statements.iter().map(|statement| self.columns(statement)).collect();
         self.control("SAVEPOINT batch");
         let connection = self.connection.borrow();
-        let outcomes: Result<Vec<_>, _> =
-            statements.iter().map(|statement| run(&connection, statement)).collect();
+        let run_next = |(statement, columns)| run(&connection, statement, columns);
+        let outcomes: Result<Vec<_>, _> = statements.iter().zip(&columns).map(run_next).collect();
         drop(connection);
         if outcomes.is_err() {
             self.control("ROLLBACK TO batch");
@@ -154,12 +157,22 @@ impl Sqlite {
         self.rows_written.set(self.rows_written.get() + written);
     }
 
-    fn check_plan(&self, statement: &Statement) {
+    /// The names of a statement's columns. Its plan is looked at if it is new.
+    fn columns(&self, statement: &Statement) -> Rc<[String]> {
+        if let Some(columns) = self.planned.borrow().get(&(statement.sql as *const str)) {
+            return columns.clone();
+        }
         // What SQLite does not understand fails when it is run, too.
-        let is_new = self.planned.borrow_mut().insert(statement.sql);
-        if is_new && self.connection.borrow().prepare(statement.sql).is_ok() {
+        let names = |prepared: rusqlite::Statement<'_>| {
+            prepared.column_names().map(str::to_owned).collect::<Rc<[String]>>()
+        };
+        let columns = self.connection.borrow().prepare(statement.sql).map(names);
+        if columns.is_ok() {
             self.assert_plan(statement.sql);
         }
+        let columns = columns.unwrap_or_default();
+        self.planned.borrow_mut().insert(statement.sql, columns.clone());
+        columns
     }
 
     /// This SQL scans no table that grows.
@@ -217,25 +230,27 @@ impl Database for Shared {
     }
 }
 
-fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, StoreError> {
+fn run(
+    connection: &Connection,
+    statement: &Statement,
+    columns: &Rc<[String]>,
+) -> Result<Outcome, StoreError> {
     let mut prepared = connection.prepare_cached(statement.sql).map_err(failed)?;
     let before = connection.total_changes();
     let mut outcome = Outcome::default();
     let mut rows = prepared.query(params_from_iter(statement.values.iter().map(Bound))).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let statement = row.as_ref();
-        let mut columns = Map::with_capacity(statement.column_count());
-        for index in 0..statement.column_count() {
-            let value = match row.get_ref(index).map_err(failed)? {
+        let mut values = Vec::with_capacity(columns.len());
+        for index in 0..columns.len() {
+            values.push(match row.get_ref(index).map_err(failed)? {
                 ValueRef::Null => serde_json::Value::Null,
                 ValueRef::Integer(number) => as_from_javascript(number as f64),
                 ValueRef::Real(number) => as_from_javascript(number),
                 ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
                 ValueRef::Blob(bytes) => bytes.to_vec().into(),
-            };
-            columns.insert(statement.column_name(index).map_err(failed)?.to_owned(), value);
+            });
         }
-        outcome.rows.push(Row(columns));
+        outcome.rows.push(Row { columns: columns.clone(), values });
     }
     drop(rows);
     outcome.changed = connection.total_changes() - before;
