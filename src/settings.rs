@@ -18,7 +18,7 @@ use crate::protocol::authorization::is_token68;
 use crate::protocol::uri::{Issuer, RedirectSchemes, check_url};
 use crate::social::provider::Providers;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// None: the request's origin, on loopback only.
     pub issuer: Option<Issuer>,
@@ -67,14 +67,14 @@ pub struct Settings {
 }
 
 /// How e-mail is sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MailSettings {
     pub from: String,
     pub carrier: Carrier,
 }
 
 /// Who takes an e-mail on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Carrier {
     /// An HTTP endpoint of the operator's.
     Webhook { url: String, token: Secret },

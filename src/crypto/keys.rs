@@ -16,12 +16,14 @@ pub const MAC_LENGTH: usize = 12;
 pub type KeyId = u8;
 
 /// All keys that are accepted. The first one makes new tokens.
+#[derive(Clone)]
 pub struct KeyRing {
     first: Keys,
     others: Vec<Keys>,
 }
 
 /// What is derived from one entry of `MASTER_KEY` by HKDF-SHA-256 (RFC 5869), with a label for each use.
+#[derive(Clone)]
 pub struct Keys {
     id: KeyId,
     master: Hkdf<Sha256>,

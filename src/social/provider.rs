@@ -4,11 +4,11 @@ use crate::crypto::secret::Secret;
 use crate::model::time::Lifetime;
 
 /// The providers of `SOCIAL_AUTH_PROVIDERS`, in its order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Providers(pub(super) Vec<Provider>);
 
 /// One of them. Where a member of the setting is not explained here, docs/social.md does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Provider {
     /// By which our paths and parameters call it: `backend`.
     pub name: String,
@@ -58,7 +58,7 @@ pub enum Proof {
 }
 
 /// How we prove to a provider who we are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ClientSecret {
     /// PKCE has to do.
     None,
@@ -84,7 +84,7 @@ pub struct Endpoints {
 }
 
 /// How a provider is asked about an access token, and where its answer says what.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TokenCheck {
     pub by: CheckBy,
     /// Who holds the token: each of these that is there must be us, and one is.
@@ -122,7 +122,7 @@ pub enum Revocation {
 }
 
 /// Where a profile holds what: names with dots between them, from the outside in. Empty: nowhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProfileFields {
     pub id: String,
     pub username: String,
@@ -134,7 +134,7 @@ pub struct ProfileFields {
 }
 
 /// Whether a provider has verified an e-mail address.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Verified {
     /// It says so here.
     Field(String),

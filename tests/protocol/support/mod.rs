@@ -25,6 +25,8 @@ use postern::crypto::Random;
 use postern::memory::Memory;
 use postern::model::time::Timestamp;
 use postern::settings::Settings;
+use postern::tokens::find::{self, Found};
+use postern::tokens::token::AccessToken;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -58,7 +60,7 @@ pub struct TestServer {
     pub mailbox: Mailbox,
     /// The identity providers that it can reach.
     pub providers: Providers,
-    settings: Vec<(String, String)>,
+    settings: Rc<[(String, String)]>,
     isolates: Rc<Cell<u64>>,
 }
 
@@ -83,14 +85,14 @@ impl TestServer {
 
     /// As [`TestServer::another_isolate`], with some settings changed: as after a deployment.
     pub fn another_isolate_with(&self, changed: &[(&str, &str)]) -> Self {
-        let mut settings = self.settings.clone();
+        let mut settings = self.settings.to_vec();
         for (name, value) in changed {
             settings.retain(|(known, _)| known != name);
             settings.push((name.to_string(), value.to_string()));
         }
         let hot = Box::new(hot::Shared(self.kv.clone()));
         Self::isolate(
-            settings,
+            settings.into(),
             self.db.clone(),
             self.kv.clone(),
             hot,
@@ -102,7 +104,8 @@ impl TestServer {
     /// As [`TestServer::another_isolate`], with another KV than [`TestServer::kv`].
     pub fn another_isolate_over(&self, hot: Box<dyn HotTokens>) -> Self {
         let (db, kv) = (self.db.clone(), self.kv.clone());
-        Self::isolate(self.settings.clone(), db, kv, hot, self.clock.clone(), self.isolates.clone())
+        let (settings, read) = (self.settings.clone(), self.app.settings.clone());
+        Self::isolate_by(settings, read, db, kv, hot, self.clock.clone(), self.isolates.clone())
     }
 
     /// What is random from here on depends on `seed` alone.
@@ -111,14 +114,13 @@ impl TestServer {
     }
 
     fn isolate(
-        settings: Vec<(String, String)>,
+        settings: Rc<[(String, String)]>,
         db: Rc<Sqlite>,
         kv: Rc<FakeKv>,
         hot: Box<dyn HotTokens>,
         clock: Rc<Cell<i64>>,
         isolates: Rc<Cell<u64>>,
     ) -> Self {
-        let log = Rc::new(RefCell::new(Vec::new()));
         let variable = |name: &str| {
             let set = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             let found = set.or_else(|| match name {
@@ -130,8 +132,21 @@ impl TestServer {
             });
             found.into()
         };
-        isolates.set(isolates.get() + 1);
         let read = Settings::read(&variable).expect("the settings of the test are good");
+        Self::isolate_by(settings, read, db, kv, hot, clock, isolates)
+    }
+
+    fn isolate_by(
+        settings: Rc<[(String, String)]>,
+        read: Settings,
+        db: Rc<Sqlite>,
+        kv: Rc<FakeKv>,
+        hot: Box<dyn HotTokens>,
+        clock: Rc<Cell<i64>>,
+        isolates: Rc<Cell<u64>>,
+    ) -> Self {
+        isolates.set(isolates.get() + 1);
+        let log = Rc::new(RefCell::new(Vec::new()));
         let mailbox = Mailbox::default();
         let providers = Providers::default();
         let mailer = read.mail.as_ref().map(|_| Box::new(mailbox.clone()) as Box<dyn Mailer>);
@@ -262,6 +277,13 @@ impl TestServer {
         let bearer = format!("Bearer {token}");
         let headers = [&[("authorization", bearer.as_str())], headers].concat();
         self.send(request(Method::GET, &format!("/validate/?{query}"), &headers, ""))
+    }
+
+    /// The database holds an access token to be good: what `/validate/` with `fresh=1` asks it.
+    pub fn holds(&self, token: &str) -> bool {
+        let token = AccessToken::parse(token, &self.app.settings.keys).expect("a token of ours");
+        let found = block_on(find::find(&token, true, self.app.clock.now(), &self.app));
+        matches!(found.expect("the database answers"), Found::Good(_))
     }
 
     /// This isolate, the database and a new isolate accept an access token.
