@@ -32,6 +32,8 @@ const MAY_SCAN: [&str; 4] = ["SCAN p", "SCAN c_", "SCAN CONSTANT ROW", "SCAN (su
 impl Sqlite {
     pub fn new() -> Self {
         let connection = Connection::open_in_memory().expect("SQLite opens");
+        // Small pages: what a transaction may have to take back is copied by the page.
+        connection.execute_batch("PRAGMA page_size = 2048").expect("small pages");
         connection.execute_batch("PRAGMA foreign_keys = ON").expect("foreign keys");
         connection.execute_batch(include_str!("../../../schema.sql")).expect("schema.sql is good");
         for (limit, value) in [
