@@ -1,9 +1,11 @@
 //! D1. Statements and outcomes cross to JavaScript and back as one text each: value by value they would take longer than
 //! the rest of this room.
 
+use std::rc::Rc;
+
 use async_trait::async_trait;
 use js_sys::Promise;
-use serde_json::Map;
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -29,21 +31,21 @@ impl Database for D1 {
             statements.iter().map(|statement| (statement.sql, &statement.values)).collect();
         let statements = serde_json::to_string(&statements).map_err(|_| malformed())?;
         let outcomes = text_of(run(&self.0, &statements)).await.map_err(StoreError)?;
-        let outcomes: Vec<(Vec<Map<String, serde_json::Value>>, u64)> =
-            serde_json::from_str(&outcomes).map_err(|_| malformed())?;
-        let outcome =
-            |(rows, changed): (Vec<_>, _)| Outcome { rows: rows.into_iter().map(row).collect(), changed };
+        let outcomes: Vec<Answer> = serde_json::from_str(&outcomes).map_err(|_| malformed())?;
         Ok(outcomes.into_iter().map(outcome).collect())
     }
+}
+
+/// The names of the columns, the rows, and how many were changed.
+type Answer = (Vec<String>, Vec<Vec<Value>>, u64);
+
+fn outcome((columns, rows, changed): Answer) -> Outcome {
+    let columns: Rc<[String]> = columns.into();
+    let rows = rows.into_iter().map(|values| Row { columns: columns.clone(), values }).collect();
+    Outcome { rows, changed }
 }
 
 /// Without what the database holds.
 fn malformed() -> StoreError {
     StoreError("the outcomes are not what they should be".to_owned())
-}
-
-/// A row as D1 gives it: an object.
-fn row(object: Map<String, serde_json::Value>) -> Row {
-    let (columns, values): (Vec<String>, Vec<serde_json::Value>) = object.into_iter().unzip();
-    Row { columns: columns.into(), values }
 }

@@ -16,43 +16,61 @@ mod verdicts;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use std::{iter, thread};
 
-use seen::Seen;
+use seen::{Seen, assert_all_at_least};
 
 use crate::support::{CALLBACK, TestServer};
 
 /// How many schedules are played if nobody says otherwise.
-const SEEDS: u64 = 15_000;
-
-/// They are shared out among so many tests, which run at the same time.
-const SHARES: u64 = 4;
+const SEEDS: u64 = 25_000;
 
 #[test]
 fn the_promises_hold_at_the_edge() {
-    play_share(0);
-}
-
-#[test]
-fn the_promises_hold_at_the_edge_in_other_schedules() {
-    play_share(1);
-}
-
-#[test]
-fn the_promises_hold_at_the_edge_in_more_schedules() {
-    play_share(2);
-}
-
-#[test]
-fn the_promises_hold_at_the_edge_in_yet_other_schedules() {
-    play_share(3);
-}
-
-fn play_share(share: u64) {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("EDGE_… is a number"));
-    let only = number("EDGE_SEED");
-    let seeds = 0..number("EDGE_SEEDS").unwrap_or(SEEDS);
-    let mine = |seed: &u64| seed % SHARES == share;
-    let seen = Seen::new(only.is_some());
+    if let Some(seed) = number("EDGE_SEED") {
+        return play(iter::once(seed), &Seen::new(true));
+    }
+    let seeds = number("EDGE_SEEDS").unwrap_or(SEEDS);
+    let counts = play_on_all_cores(seeds);
+    // Of the rarest there is one in fifty schedules; half of that must be seen.
+    assert_all_at_least(seeds / 100, &counts);
+}
+
+/// What was seen in all of them. Each core takes the next one that nobody has.
+fn play_on_all_cores(seeds: u64) -> Vec<u64> {
+    let next = AtomicU64::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let now = || {
+        #[expect(clippy::disallowed_methods, reason = "what is told of the speed decides nothing")]
+        Instant::now()
+    };
+    let begin = now();
+    let counts = thread::scope(|scope| {
+        let player = || {
+            let seen = Seen::new(false);
+            let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds);
+            let played = catch_unwind(AssertUnwindSafe(|| play(iter::from_fn(take), &seen)));
+            if let Err(panic) = played {
+                next.store(seeds, Ordering::Relaxed);
+                resume_unwind(panic);
+            }
+            seen.counts()
+        };
+        let players: Vec<_> = (0..cores).map(|_| scope.spawn(player)).collect();
+        let all =
+            players.into_iter().map(|player| player.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        all.reduce(|one, other| iter::zip(one, other).map(|(one, other)| one + other).collect())
+    });
+    let seconds = (now() - begin).as_secs_f64();
+    println!("{seeds} schedules by {cores} cores: {:.0} a second", seeds as f64 / seconds);
+    counts.unwrap_or_default()
+}
+
+/// Plays schedules, one after the other, on an origin of its own.
+fn play(seeds: impl Iterator<Item = u64>, seen: &Seen) {
     let origin = TestServer::new();
     schedule::USERS.iter().for_each(|user| origin.user(user));
     let public = origin.application().public().grants(&["password", "refresh_token", "authorization_code"]);
@@ -61,20 +79,12 @@ fn play_share(share: u64) {
     let applications = [public, confidential]
         .map(|builder| builder.redirect_uri(CALLBACK).set("skip_authorization", true.into()).create());
     let start = origin.now();
-    let play = |seed| {
+    for seed in seeds {
         origin.advance(start - origin.now());
-        let played = || origin.db.take_back(|| schedule::play(seed, &origin, &applications, &seen));
+        let played = || origin.db.take_back(|| schedule::play(seed, &origin, &applications, seen));
         if let Err(panic) = catch_unwind(AssertUnwindSafe(played)) {
             eprintln!("EDGE_SEED={seed}");
             resume_unwind(panic);
-        }
-    };
-    match only {
-        Some(seed) => Some(seed).filter(mine).into_iter().for_each(play),
-        None => {
-            seeds.clone().filter(mine).for_each(play);
-            // Of the rarest there is one in fifty schedules; half of that must be seen.
-            seen.assert_all_at_least(seeds.end / SHARES / 100);
         }
     }
 }

@@ -177,18 +177,22 @@ impl Seen {
         }
     }
 
-    /// Everything was seen, at least once in so many schedules.
-    pub fn assert_all_at_least(&self, times: u64) {
-        let of = |name: String, count: &Cell<u64>| (name, count.get());
-        let properties =
-            PROPERTIES.iter().zip(&self.checks).map(|(property, checks)| of(property.to_string(), checks));
-        let cases = CASES.iter().zip(&self.cases).map(|(case, count)| of(format!("{case:?}"), count));
-        let faults = FAULTS.iter().zip(&self.faults).map(|((name, _), count)| of((*name).to_owned(), count));
-        let counts: Vec<(String, u64)> = properties.chain(cases).chain(faults).collect();
-        for (name, count) in &counts {
-            println!("{count:>9}  {name}");
-        }
-        let rare: Vec<_> = counts.iter().filter(|(_, count)| *count < times).collect();
-        assert!(rare.is_empty(), "fewer than {times}: {rare:?}");
+    /// How often each property was checked, and each case and fault met.
+    pub fn counts(&self) -> Vec<u64> {
+        self.checks.iter().chain(&self.cases).chain(&self.faults).map(Cell::get).collect()
     }
+}
+
+/// Everything was seen so many times.
+pub fn assert_all_at_least(times: u64, counts: &[u64]) {
+    let properties = PROPERTIES.iter().map(ToString::to_string);
+    let cases = CASES.iter().map(|case| format!("{case:?}"));
+    let faults = FAULTS.iter().map(|(name, _)| (*name).to_owned());
+    let names: Vec<String> = properties.chain(cases).chain(faults).collect();
+    assert_eq!(names.len(), counts.len());
+    for (name, count) in names.iter().zip(counts) {
+        println!("{count:>9}  {name}");
+    }
+    let rare: Vec<_> = names.iter().zip(counts).filter(|(_, count)| **count < times).collect();
+    assert!(rare.is_empty(), "fewer than {times}: {rare:?}");
 }
