@@ -19,17 +19,18 @@ thread_local! {
 
 /// The answer, or none if the request has to go through [`router::handle`].
 pub fn answer(head: &Head, app: &App) -> Option<Result<JsValue, JsValue>> {
-    let (path, authorization) = head.authorization_alone()?;
-    if !router::is_validation(path, app) {
-        return None;
-    }
-    let known = Known::find(authorization, app)?;
-    Some(WRITTEN.with_borrow_mut(|written| written.respond(&known, app)))
+    WRITTEN.with_borrow_mut(|written| {
+        let authorization = written.authorization(head, app)?;
+        let known = Known::find(authorization, app)?;
+        Some(written.respond(&known, app))
+    })
 }
 
 /// Answers that were given, as JavaScript has them.
 #[derive(Default)]
 struct Written {
+    /// The head of a request that was answered here, up to the value of `Authorization`: whoever validates has one URL.
+    beginning: String,
     foreign: Option<WrittenAnswer>,
     /// Each at a place that follows from the record's.
     good: Vec<Option<Good>>,
@@ -53,6 +54,18 @@ impl Good {
 
 impl Written {
     const PLACES: usize = 64;
+
+    /// What a request of validation has in `Authorization`, if it has nothing else to look at.
+    fn authorization<'a>(&mut self, head: &'a Head, app: &App) -> Option<&'a str> {
+        if let Some(authorization) = head.all_after(&self.beginning) {
+            return Some(authorization);
+        }
+        let (path, beginning, authorization) = head.authorization_alone()?;
+        router::is_validation(path, app).then(|| {
+            beginning.clone_into(&mut self.beginning);
+            authorization
+        })
+    }
 
     fn respond(&mut self, known: &Known, app: &App) -> Result<JsValue, JsValue> {
         match known {

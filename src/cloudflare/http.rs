@@ -49,10 +49,17 @@ impl Head {
         Some((method, url, headers))
     }
 
-    /// The path and `Authorization` of a GET that has no query, and of the other headers none.
-    pub fn authorization_alone(&self) -> Option<(&str, &str)> {
+    /// What stands between this beginning and the only line feed after it, at the end.
+    pub fn all_after(&self, beginning: &str) -> Option<&str> {
+        let (rest, more) = self.0.as_ref().ok()?.strip_prefix(beginning)?.split_once('\n')?;
+        (!beginning.is_empty() && more.is_empty()).then_some(rest)
+    }
+
+    /// Of a GET that has no query, and of the other headers none: the path, all before the value of `Authorization`, and that.
+    pub fn authorization_alone(&self) -> Option<(&str, &str, &str)> {
         let (method, url, headers) = self.parts()?;
         let authorization = headers.strip_prefix("authorization:")?.strip_suffix('\n')?;
+        let beginning = self.0.as_ref().ok()?.strip_suffix('\n')?.strip_suffix(authorization)?;
         let (_, rest) = url.split_once("://")?;
         let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
         let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
@@ -61,7 +68,7 @@ impl Head {
             && port.bytes().all(|byte| byte.is_ascii_digit())
             && !path.contains(['?', '#'])
             && !authorization.contains('\n');
-        is_alone.then_some((path, authorization))
+        is_alone.then_some((path, beginning, authorization))
     }
 }
 
