@@ -143,15 +143,15 @@ fn app() -> Result<Rc<App>, SettingError> {
 }
 
 fn open(env: &JsValue) -> Result<App, SettingError> {
-    let missing = |name| move || SettingError { name, reason: "the binding is missing".to_owned() };
+    let missing = || SettingError { name: "TOKENS", reason: "the binding is missing".to_owned() };
     let settings = Settings::read(&|name| variable(env, name))?;
     Ok(App {
         mailer: mail::open(settings.mail.as_ref(), env)?,
         settings,
         clock: Box::new(WorkerClock),
         random: Box::new(WorkerRandom),
-        db: Box::new(database::D1(binding(env, "DB", "prepare")?.ok_or_else(missing("DB"))?)),
-        hot: Box::new(hot_tokens::Kv(binding(env, "TOKENS", "get")?.ok_or_else(missing("TOKENS"))?)),
+        db: Box::new(database::D1::open(env)?),
+        hot: Box::new(hot_tokens::Kv(binding(env, "TOKENS", "get")?.ok_or_else(missing)?)),
         limiter: limiter::open(env)?,
         outbound: Box::new(outbound::Fetch),
         signatures: Box::new(signatures::WebCrypto),

@@ -50,6 +50,9 @@ pub enum Value {
     Text(String),
 }
 
+/// The greatest whole number of which JavaScript knows that it is no other (ECMAScript §21.1.2.6).
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
 /// What a statement returned, and how many rows it changed.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -67,6 +70,13 @@ pub struct Row {
 /// The database did not answer, or not as the schema says.
 #[derive(Debug)]
 pub struct StoreError(pub String);
+
+impl StoreError {
+    /// What D1's driver says. Where it cannot read an answer it quotes the whole of it: that is cut off.
+    pub fn of_driver(told: &str) -> Self {
+        Self(told.split(", got: ").next().unwrap_or_default().to_owned())
+    }
+}
 
 impl Outcome {
     pub fn first(&self) -> Option<&Row> {
@@ -98,7 +108,10 @@ impl Row {
 
     pub fn optional_integer(&self, column: &str) -> Result<Option<i64>, StoreError> {
         match self.get(column) {
-            Some(serde_json::Value::Number(number)) => number.as_i64().map(Some).ok_or_else(|| wrong(column)),
+            Some(serde_json::Value::Number(number)) => {
+                let is_exact = |number: &i64| number.unsigned_abs() <= MAX_SAFE_INTEGER;
+                number.as_i64().filter(is_exact).map(Some).ok_or_else(|| wrong(column))
+            }
             Some(serde_json::Value::Null) => Ok(None),
             _ => Err(wrong(column)),
         }
@@ -225,3 +238,31 @@ bound_as_text!(
     crate::model::family::RotationNonce,
     crate::model::scope::Scope,
 );
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_javascript_may_have_rounded_is_none() {
+        let row = |number: i64| Row { columns: ["number".to_owned()].into(), values: vec![json!(number)] };
+        for number in [0, 1, -1, 9_007_199_254_740_991, -9_007_199_254_740_991] {
+            assert_eq!(row(number).integer("number").unwrap(), number);
+        }
+        for number in [9_007_199_254_740_992, -9_007_199_254_740_992, i64::MAX, i64::MIN] {
+            assert!(row(number).integer("number").is_err(), "{number}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_the_driver_cannot_read_is_not_told() {
+        let told = r#"D1_ERROR: Failed to parse body as JSON, got: [{"password_hash":"$argon2id$"}]"#;
+        assert_eq!(StoreError::of_driver(told).0, "D1_ERROR: Failed to parse body as JSON");
+        assert_eq!(
+            StoreError::of_driver("D1_ERROR: no such table: users").0,
+            "D1_ERROR: no such table: users"
+        );
+    }
+}

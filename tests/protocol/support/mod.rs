@@ -72,10 +72,11 @@ impl TestServer {
     /// With these settings instead of the defaults.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         let clock = Rc::new(Cell::new(1_800_000_000));
-        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let kv = Rc::new(FakeKv::new(clock.clone()));
+        let settings: Rc<[_]> =
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let (kv, read) = (Rc::new(FakeKv::new(clock.clone())), read(&settings));
         let hot = Box::new(hot::Shared(kv.clone()));
-        Self::isolate(settings, Rc::new(Sqlite::new()), kv, hot, clock, Rc::new(Cell::new(0)))
+        Self::isolate(settings, read, Rc::new(Sqlite::new()), kv, hot, clock, Rc::new(Cell::new(0)))
     }
 
     /// Another isolate over the same database, KV and clock, which remembers nothing.
@@ -90,53 +91,25 @@ impl TestServer {
             settings.retain(|(known, _)| known != name);
             settings.push((name.to_string(), value.to_string()));
         }
-        let hot = Box::new(hot::Shared(self.kv.clone()));
-        Self::isolate(
-            settings.into(),
-            self.db.clone(),
-            self.kv.clone(),
-            hot,
-            self.clock.clone(),
-            self.isolates.clone(),
-        )
+        let (db, kv, read) = (self.db.clone(), self.kv.clone(), read(&settings));
+        let hot = Box::new(hot::Shared(kv.clone()));
+        Self::isolate(settings.into(), read, db, kv, hot, self.clock.clone(), self.isolates.clone())
     }
 
     /// As [`TestServer::another_isolate`], with another KV than [`TestServer::kv`].
     pub fn another_isolate_over(&self, hot: Box<dyn HotTokens>) -> Self {
         let (db, kv) = (self.db.clone(), self.kv.clone());
         let (settings, read) = (self.settings.clone(), self.app.settings.clone());
-        Self::isolate_by(settings, read, db, kv, hot, self.clock.clone(), self.isolates.clone())
+        Self::isolate(settings, read, db, kv, hot, self.clock.clone(), self.isolates.clone())
     }
 
     /// What is random from here on depends on `seed` alone.
     pub fn reseed(&self, seed: u64) {
         self.isolates.set(seed);
+        oauth1::reseed_nonces();
     }
 
     fn isolate(
-        settings: Rc<[(String, String)]>,
-        db: Rc<Sqlite>,
-        kv: Rc<FakeKv>,
-        hot: Box<dyn HotTokens>,
-        clock: Rc<Cell<i64>>,
-        isolates: Rc<Cell<u64>>,
-    ) -> Self {
-        let variable = |name: &str| {
-            let set = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            let found = set.or_else(|| match name {
-                "ADMIN_TOKEN" => Some(ADMIN_TOKEN.to_owned()),
-                "MASTER_KEY" => Some(MASTER_KEY.to_owned()),
-                "PASSWORD_HASH_MEMORY_KIB" => Some("8".to_owned()),
-                "PASSWORD_HASH_ITERATIONS" => Some("1".to_owned()),
-                _ => None,
-            });
-            found.into()
-        };
-        let read = Settings::read(&variable).expect("the settings of the test are good");
-        Self::isolate_by(settings, read, db, kv, hot, clock, isolates)
-    }
-
-    fn isolate_by(
         settings: Rc<[(String, String)]>,
         read: Settings,
         db: Rc<Sqlite>,
@@ -301,6 +274,22 @@ impl TestServer {
         self.validate_with(access_token, "fresh=1", &[]).assert_bearer_error(401, "invalid_token");
         self.another_isolate().validate(access_token).assert_bearer_error(401, "invalid_token");
     }
+}
+
+/// What a server makes of these settings, and of what all tests need.
+fn read(settings: &[(String, String)]) -> Settings {
+    let variable = |name: &str| {
+        let set = settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let found = set.or_else(|| match name {
+            "ADMIN_TOKEN" => Some(ADMIN_TOKEN.to_owned()),
+            "MASTER_KEY" => Some(MASTER_KEY.to_owned()),
+            "PASSWORD_HASH_MEMORY_KIB" => Some("8".to_owned()),
+            "PASSWORD_HASH_ITERATIONS" => Some("1".to_owned()),
+            _ => None,
+        });
+        found.into()
+    };
+    Settings::read(&variable).expect("the settings of the test are good")
 }
 
 /// A request to the operator's API. A `null` body is none.

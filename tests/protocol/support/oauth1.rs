@@ -16,6 +16,11 @@ thread_local! {
     static NONCES: Cell<u64> = const { Cell::new(0) };
 }
 
+/// From here on the nonces are those of the beginning.
+pub fn reseed_nonces() {
+    NONCES.set(0);
+}
+
 /// An application that signs its requests, with a token once it has one.
 #[derive(Clone)]
 pub struct SigningClient<'a> {
