@@ -76,7 +76,7 @@ function exportTheWorkerAlone() {
   writeFileSync(module, text.replace(exportsAtTheEnd, `export{${isAsMade ? exported : entrypoint} as default};\n`));
 }
 
-/** Handlers get the event alone: ours read the bindings once, and to have them put together for each request costs as much again. */
+/** Handlers get the event alone: ours read the bindings once, and to have them put together for each request takes longer than to find a token. */
 function handOverTheEventAlone() {
   const text = readFileSync(module, "utf8");
   const withBindings = /(\.prototype\.\w+=)function\(([\w$]+)\)\{return ([\w$]+)\.call\(this,\2,this\.env,this\.ctx\)\}/g;

@@ -42,8 +42,7 @@ impl Database for D1 {
         let statements: Vec<_> =
             statements.iter().map(|statement| (statement.sql, &statement.values)).collect();
         let statements = serde_json::to_string(&statements).map_err(|_| malformed())?;
-        let outcomes =
-            text_of(run(&self.0, &statements)).await.map_err(|told| StoreError::of_driver(&told))?;
+        let outcomes = text_of(run(&self.0, &statements)).await.map_err(StoreError)?;
         let outcomes: Vec<Answer> = serde_json::from_str(&outcomes).map_err(|_| malformed())?;
         Ok(outcomes.into_iter().map(outcome).collect())
     }

@@ -71,13 +71,6 @@ pub struct Row {
 #[derive(Debug)]
 pub struct StoreError(pub String);
 
-impl StoreError {
-    /// What D1's driver says. Where it cannot read an answer it quotes the whole of it: that is cut off.
-    pub fn of_driver(told: &str) -> Self {
-        Self(told.split(", got: ").next().unwrap_or_default().to_owned())
-    }
-}
-
 impl Outcome {
     pub fn first(&self) -> Option<&Row> {
         self.rows.first()
@@ -254,15 +247,5 @@ mod tests {
         for number in [9_007_199_254_740_992, -9_007_199_254_740_992, i64::MAX, i64::MIN] {
             assert!(row(number).integer("number").is_err(), "{number}");
         }
-    }
-
-    #[test]
-    fn an_answer_that_the_driver_cannot_read_is_not_told() {
-        let told = r#"D1_ERROR: Failed to parse body as JSON, got: [{"password_hash":"$argon2id$"}]"#;
-        assert_eq!(StoreError::of_driver(told).0, "D1_ERROR: Failed to parse body as JSON");
-        assert_eq!(
-            StoreError::of_driver("D1_ERROR: no such table: users").0,
-            "D1_ERROR: no such table: users"
-        );
     }
 }

@@ -58,3 +58,24 @@ test("the cron event ends well, and the log tells why nothing was cleared", asyn
   assert.equal((await postern.scheduled()).outcome, "ok");
   assert.ok(postern.logs().some(({ message }) => /"clearing_failed".*ACCESS_TOKEN_EXPIRE_SECONDS/.test(message)));
 });
+
+const database = { binding: "DB", database_name: "postern", database_id: "DB" };
+const namespace = { binding: "TOKENS", id: "TOKENS" };
+for (const [what, name, bindings] of [
+  ["a missing database", "DB", { d1_databases: [] }],
+  ["another Worker, which has every method, in place of the database", "DB", { d1_databases: [], services: [{ binding: "DB", service: "rpc-caller" }] }],
+  ["a namespace in place of the database", "DB", { d1_databases: [], kv_namespaces: [namespace, { ...namespace, binding: "DB" }] }],
+  ["a missing namespace", "TOKENS", { kv_namespaces: [] }],
+  ["a database in place of the namespace", "TOKENS", { kv_namespaces: [], d1_databases: [database, { ...database, binding: "TOKENS" }] }],
+]) {
+  test(`${what} is named, too`, { timeout: 60_000 }, async () => {
+    const other = await startPostern({ testHooks: true, hasTables: false, bindings });
+    try {
+      const response = await other.fetch("/accounts/login/");
+      assert.equal(response.status, 503);
+      assert.match(await response.text(), new RegExp(`\\b${name}\\b`));
+    } finally {
+      await other.stop();
+    }
+  });
+}

@@ -51,7 +51,7 @@ const callers = [
 
 /**
  * Starts Postern. `vars` are settings, `testHooks` takes the other build and with it `bindings` beyond the usual, or a module
- * around it as `main`; `more` are further Workers beside it.
+ * around it as `main`; `more` are further Workers beside it. Its database has no tables if `hasTables` is false.
  *
  * - `url`: where it listens, for clients that make their own requests.
  * - `fetch(path, init)`: a request, redirects not followed. A whole URL in place of the path has another host.
@@ -68,7 +68,7 @@ const callers = [
  * - `logs()`: what the Workers logged so far.
  * - `stop()`: to be called at the end, else the test file never ends.
  */
-export async function startPostern({ vars = {}, testHooks = false, main = hooked, bindings = {}, more = [] } = {}) {
+export async function startPostern({ vars = {}, testHooks = false, main = hooked, bindings = {}, more = [], hasTables = true } = {}) {
   const harness = createTestHarness({
     root: checkout,
     workers: [testHooks ? withTestHooks(vars, main, bindings) : released(vars), ...callers, ...more.map((config) => ({ config: { compatibility_date, ...config } }))],
@@ -77,7 +77,7 @@ export async function startPostern({ vars = {}, testHooks = false, main = hooked
   const worker = (name) => harness.getWorker(name);
   const postern = worker("postern");
   const env = await postern.getEnv();
-  await env.DB.batch(schema.map((statement) => env.DB.prepare(statement)));
+  if (hasTables) await env.DB.batch(schema.map((statement) => env.DB.prepare(statement)));
 
   const fetch = (path, init) => postern.fetch(path, { redirect: "manual", ...init });
   const post = (path, params, headers = {}) => fetch(path, { method: "POST", headers, body: new URLSearchParams(params) });
