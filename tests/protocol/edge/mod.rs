@@ -25,7 +25,7 @@ use seen::{Seen, assert_all_at_least};
 use crate::support::{CALLBACK, TestServer};
 
 /// How many schedules are played if nobody says otherwise.
-const SEEDS: u64 = 25_000;
+const SEEDS: u64 = 50_000;
 
 #[test]
 fn the_promises_hold_at_the_edge() {
@@ -35,8 +35,8 @@ fn the_promises_hold_at_the_edge() {
     }
     let seeds = number("EDGE_SEEDS").unwrap_or(SEEDS);
     let counts = play_on_all_cores(seeds);
-    // Of the rarest there is one in fifty schedules; half of that must be seen.
-    assert_all_at_least(seeds / 100, &counts);
+    // Of the rarest there is one in 140 schedules.
+    assert_all_at_least(seeds / 200, &counts);
 }
 
 /// What was seen in all of them. Each core takes the next one that nobody has.
@@ -83,7 +83,9 @@ fn play(seeds: impl Iterator<Item = u64>, seen: &Seen) {
         origin.advance(start - origin.now());
         let played = || origin.db.take_back(|| schedule::play(seed, &origin, &applications, seen));
         if let Err(panic) = catch_unwind(AssertUnwindSafe(played)) {
-            eprintln!("EDGE_SEED={seed}");
+            // By one write, since another thread may be telling of its panic.
+            let line = format!("EDGE_SEED={seed}\n");
+            eprint!("{line}");
             resume_unwind(panic);
         }
     }

@@ -13,7 +13,7 @@ use crate::support::{TestClient, TestServer};
 pub const USERS: [&str; 2] = ["alice", "bob"];
 const PLACES: usize = 3;
 const ISOLATES: usize = 5;
-const STEPS: usize = 14;
+const STEPS: usize = 6;
 /// How long a code is good, in seconds.
 pub const CODE_LIFETIME: i64 = 60;
 

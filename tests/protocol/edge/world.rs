@@ -258,7 +258,8 @@ impl World<'_> {
 
     pub fn is_good_in_database(&mut self, token: usize) -> bool {
         let token = &mut self.tokens[token];
-        token.is_dead = token.is_dead || !self.origin.holds(&token.text);
+        token.is_dead =
+            token.is_dead || self.origin.validate_with(&token.text, "fresh=1", &[]).status() == 401;
         !token.is_dead
     }
 

@@ -25,8 +25,6 @@ use postern::crypto::Random;
 use postern::memory::Memory;
 use postern::model::time::Timestamp;
 use postern::settings::Settings;
-use postern::tokens::find::{self, Found};
-use postern::tokens::token::AccessToken;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -250,13 +248,6 @@ impl TestServer {
         let bearer = format!("Bearer {token}");
         let headers = [&[("authorization", bearer.as_str())], headers].concat();
         self.send(request(Method::GET, &format!("/validate/?{query}"), &headers, ""))
-    }
-
-    /// The database holds an access token to be good: what `/validate/` with `fresh=1` asks it.
-    pub fn holds(&self, token: &str) -> bool {
-        let token = AccessToken::parse(token, &self.app.settings.keys).expect("a token of ours");
-        let found = block_on(find::find(&token, true, self.app.clock.now(), &self.app));
-        matches!(found.expect("the database answers"), Found::Good(_))
     }
 
     /// This isolate, the database and a new isolate accept an access token.
