@@ -482,6 +482,9 @@ async fn call_route(route: &Route, call: &Call<'_>) -> Response {
     if route.limited && !is_within_bounds(call).await {
         return too_many(route.shape);
     }
+    if route.limited && route.shape != Shape::Page && cors::is_strangers_page(call).await {
+        return refuse(route.shape, StatusCode::FORBIDDEN, "no application lists the origin of this page");
+    }
     if call.request.body().len() > LONGEST_BODY || call.request.extensions().get::<BodyTooLong>().is_some() {
         return refuse(route.shape, StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 65536 bytes");
     }

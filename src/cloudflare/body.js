@@ -14,11 +14,13 @@ export async function readAtMost(stream, longest) {
 
 /**
  * As `readAtMost`, of a request; at once if it says how many bytes there are. Over a service binding it can say what it
- * likes: one byte more is waited for, and if it comes, there are more than are read.
+ * likes: one byte more is waited for, and if it comes, there are more than are read. Throws if there are fewer.
  */
 export async function readBody({ headers, body }, longest) {
   const told = Number(headers.get("content-length") ?? NaN);
   if (!body || !Number.isInteger(told) || told < 0 || told > longest) return readAtMost(body, longest);
   const { value } = await body.getReader({ mode: "byob" }).readAtLeast(told + 1, new Uint8Array(told + 1));
-  return value && value.length > told ? null : value ?? new Uint8Array();
+  const length = value?.length ?? 0;
+  if (length < told) throw new Error("the body broke off");
+  return length > told ? null : value ?? new Uint8Array();
 }

@@ -80,9 +80,12 @@ pub async fn read(head: &Head, incoming: &web_sys::Request, app: &App) -> Result
     let refused = |what| respond::oauth_with_status(StatusCode::BAD_REQUEST, "invalid_request", what);
     let (method, url, headers) = head.parts().ok_or_else(|| refused("the request cannot be read"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method is malformed"))?;
-    // Behind a `#`, which a Host header may hold, would be what is asked: nobody would see it.
-    let url = Some(url).filter(|url| !url.contains('#'));
-    let uri = url.and_then(|url| url.parse::<Uri>().ok()).ok_or_else(|| refused("the URL is malformed"))?;
+    // workerd puts the URL together: a `/`, `?` or `#` in the header would make what is asked part of the query, or hide it.
+    let host = incoming.headers().get("host").map_err(|_| refused("the request cannot be read"))?;
+    if host.is_some_and(|host| host.contains(['/', '\\', '?', '#', '@'])) || url.contains('#') {
+        return Err(refused("the header host or the URL is malformed"));
+    }
+    let uri = url.parse::<Uri>().map_err(|_| refused("the URL is malformed"))?;
     let mut request = Request::new(Vec::new());
     *request.method_mut() = method;
     *request.uri_mut() = uri;

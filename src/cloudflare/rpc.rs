@@ -1,6 +1,6 @@
 //! The RPC method of the Worker's entrypoint: `env.AUTH.validate(authorization, options)`.
 
-use js_sys::{JSON, Object, Reflect};
+use js_sys::{JSON, JsString, Object, Reflect};
 use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -38,8 +38,7 @@ fn read_authorization(value: &JsValue) -> Result<Option<String>, OAuthError> {
     if value.is_null() || value.is_undefined() {
         return Ok(None);
     }
-    let text = value.as_string();
-    let text = text.ok_or_else(|| OAuthError::invalid_request("authorization must be a string"))?;
+    let text = read_text(value, "authorization must be a string, and not too long")?;
     // As a header would carry it: without the blanks around it, and printable ASCII only.
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     match text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
@@ -61,7 +60,7 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
         if value.is_undefined() {
             return Err(refused("an option is undefined: a check that is meant to be made would not be"));
         }
-        let text = || value.as_string().ok_or_else(|| refused("an option that must be a string is none"));
+        let text = || read_text(&value, "an option that must be a string is none, or too long");
         let flag =
             || value.as_bool().ok_or_else(|| refused("an option that must be true or false is neither"));
         match name.as_string().unwrap_or_default().as_str() {
@@ -78,6 +77,15 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
         }
     }
     Ok(demands)
+}
+
+/// Most UTF-16 units of a text: a body may be as long, and all headers of a request together have not much more.
+const LONGEST_TEXT: u32 = 65_536;
+
+/// A text, which is looked at only if it is not too long: whoever passes on what strangers send would have us copy it all.
+fn read_text(value: &JsValue, otherwise: &'static str) -> Result<String, OAuthError> {
+    let text = value.dyn_ref::<JsString>().filter(|text| text.length() <= LONGEST_TEXT);
+    text.and_then(|text| text.as_string()).ok_or_else(|| OAuthError::invalid_request(otherwise))
 }
 
 /// The value, if it is an object as `{}` writes it: no array, date, map or stub of something remote.

@@ -44,6 +44,17 @@ pub async fn allow_origin(call: &Call<'_>, response: &mut Response) {
     }
 }
 
+/// True if a page of another site has its visitor's browser ask, and no application lists its origin. What it gets wrong would
+/// be counted for the visitor's address. If the database does not answer, nothing can be counted either.
+pub async fn is_strangers_page(call: &Call<'_>) -> bool {
+    let told = |name| header(call.request, name).ok().flatten();
+    told("sec-fetch-site") == Some("cross-site")
+        && match told(ORIGIN.as_str()) {
+            Some(origin) => !any_allows(origin, call).await.unwrap_or(true),
+            None => true,
+        }
+}
+
 async fn any_allows(origin: &str, call: &Call<'_>) -> Result<bool, StoreError> {
     let app = call.app;
     // What no application could list is neither asked for nor remembered.

@@ -171,7 +171,14 @@ pub async fn delete(current: &Application, by: By, app: &App) -> Result<bool, OA
     let disabling = by.did(Action::ApplicationChanged, current.id);
     let deleting = by.did(Action::ApplicationDeleted, current.id);
     Ok(store(current, &disabled, &disabling, app).await?
-        && applications::delete(&disabled, &deleting, app.clock.now(), &*app.db).await?)
+        && applications::delete(
+            &disabled,
+            &deleting,
+            app.settings.access_token_lifetime,
+            app.clock.now(),
+            &*app.db,
+        )
+        .await?)
 }
 
 fn generate_client_id(app: &App) -> String {

@@ -41,7 +41,7 @@ impl VerifiedRedirect {
         let registered = &application.registration.redirect_uris;
         let uri = match (asked, registered.as_slice()) {
             (Some(asked), _) if registered.iter().any(|known| uri::is_same_redirect(known, asked)) => asked,
-            (Some(_), _) => return Err("redirect_uri is not one that the application has registered"),
+            (Some(asked), _) => return Err(uri::redirect_difference(registered, asked)),
             (None, [only]) => only,
             (None, []) => return Err("the application has registered no redirect URI"),
             (None, _) => return Err("redirect_uri is missing, and the application has registered several"),

@@ -102,6 +102,28 @@ fn without_port(uri: &str) -> Option<(&str, &str)> {
     (is_port && (path.is_empty() || path.starts_with(['/', '?']))).then_some((host, path))
 }
 
+/// Why a redirect URI is none of the registered ones: the first part that differs from the one that it is most like.
+pub fn redirect_difference(registered: &[String], asked: &str) -> &'static str {
+    let Some(asked) = parts(asked) else {
+        return "redirect_uri is not registered: it is no URI";
+    };
+    let same = |uri: [String; 3]| uri.iter().zip(&asked).take_while(|(one, other)| one == other).count();
+    match registered.iter().filter_map(|uri| parts(uri)).map(same).max() {
+        None => "the application has registered no redirect URI",
+        Some(0) => "redirect_uri is not registered: its scheme differs",
+        Some(1) => "redirect_uri is not registered: its host or port differs",
+        Some(2) => "redirect_uri is not registered: its path differs",
+        Some(_) => "redirect_uri is not registered: its query or fragment differs",
+    }
+}
+
+/// Scheme, authority and path.
+fn parts(uri: &str) -> Option<[String; 3]> {
+    let uri = Uri::parse(uri).ok()?;
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    Some([uri.scheme().as_str().to_owned(), authority.to_owned(), uri.path().as_str().to_owned()])
+}
+
 /// True if a redirect URI leads to a program on the person's device: a loopback address or a private-use scheme.
 pub fn is_on_device(redirect_uri: &str) -> bool {
     !redirect_uri.starts_with("https://")
@@ -208,10 +230,14 @@ impl Issuer {
         if uri.query().is_some() || uri.fragment().is_some() || authority.userinfo().is_some() {
             return Err("must have no query, fragment or user");
         }
+        let path = uri.path().as_str().trim_end_matches('/');
+        if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..") || segment.contains('%')) {
+            return Err("must have a path that browsers leave as it is");
+        }
         check_is_private(uri.scheme().as_str(), authority.host())?;
         let is_loopback = is_loopback(authority.host());
         let text = text.trim_end_matches('/').to_owned();
-        let path_at = text.len() - uri.path().as_str().trim_end_matches('/').len();
+        let path_at = text.len() - path.len();
         Ok(Self { text, path_at, is_loopback })
     }
 
@@ -292,6 +318,24 @@ mod tests {
         assert!(check_redirect_uri("http://app.example/cb", &http).is_err());
         for bad in ["", " ", "*", "javascript", "https:", "com.example.app://", "a b.c", ".a"] {
             assert_eq!(RedirectSchemes::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let registered = ["https://app.example/cb?x=1", "http://127.0.0.1/cb"].map(str::to_owned);
+        for (asked, part) in [
+            ("app.example/cb", "it is no URI"),
+            ("com.example.app:/cb", "its scheme differs"),
+            ("https://evil.example/cb?x=1", "its host or port differs"),
+            ("https://app.example:444/cb?x=1", "its host or port differs"),
+            ("https://app.example/cb/", "its path differs"),
+            ("https://app.example/cb", "its query or fragment differs"),
+            ("https://app.example/cb?x=1#", "its query or fragment differs"),
+            ("http://127.0.0.1:4000/other", "its host or port differs"),
+        ] {
+            let said = redirect_difference(&registered, asked);
+            assert_eq!(said, format!("redirect_uri is not registered: {part}"), "{asked}");
         }
     }
 
@@ -395,6 +439,10 @@ mod tests {
             "http://id.example",
             "https://id.example?x",
             "https://id.example#x",
+            "https://id.example/..",
+            "https://id.example/a/./b",
+            "https://id.example/%2e%2e",
+            "https://id.example//x",
             "ftp://localhost",
         ] {
             assert!(Issuer::parse(bad).is_err(), "{bad}");

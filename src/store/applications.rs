@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
+use super::{audit_events, expired};
 use crate::model::application::{Application, AuthMethod, ClientType, Registration};
 use crate::model::audit::AuditEvent;
 use crate::model::id::{ApplicationId, UserId};
 use crate::model::scope::Scope;
 use crate::model::stored_secret::StoredSecret;
-use crate::model::time::Timestamp;
+use crate::model::time::{Lifetime, Timestamp};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::json::parse_object;
 use crate::protocol::oauth1::SignatureMethod;
@@ -192,11 +192,12 @@ pub async fn update(
     }
 }
 
-/// Deletes an application in the revision that was read; what hangs on it is cleared away later. False if somebody has
-/// changed it in between.
+/// Deletes an application in the revision that was read; what hangs on it is cleared away in bounded steps, of which this is
+/// one. `keep`: as for [`expired::clear`]. False if somebody has changed it in between.
 pub async fn delete(
     application: &Application,
     event: &AuditEvent,
+    keep: Lifetime,
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<bool, StoreError> {
@@ -205,7 +206,9 @@ pub async fn delete(
         .bind(&application.revision);
     let note_deleted = purges::note_deleted(Owner::Application(application.id));
     let is_gone = Statement::new("SELECT 1 FROM applications WHERE id = ?1").bind(&application.id);
-    let outcomes = db.batch(vec![delete, audit_events::note(event, now), note_deleted, is_gone]).await?;
+    let mut batch = vec![delete, audit_events::note(event, now), note_deleted, is_gone];
+    batch.extend(expired::delete_left_behind(keep, now));
+    let outcomes = db.batch(batch).await?;
     Ok(outcome(&outcomes, 3)?.rows.is_empty())
 }
 

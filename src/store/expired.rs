@@ -50,29 +50,45 @@ pub(super) fn delete_a_few(now: Timestamp) -> Statement {
     delete_expired_families(now, 4)
 }
 
+/// Deletes what was left behind earlier by what leaves something behind now: for the same reason part of every end of a
+/// grant and of every deletion.
+pub(super) fn delete_left_behind(keep: Lifetime, now: Timestamp) -> Vec<Statement> {
+    left_behind(before(keep, now), 100)
+}
+
+fn before(keep: Lifetime, now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_sub(keep.seconds()))
+}
+
+fn left_behind(before: Timestamp, limit: i64) -> Vec<Statement> {
+    let step = |sql| Statement::new(sql).bind(limit);
+    vec![
+        step(DELETE_FAMILIES_OF_ENDED_GRANTS).bind(before),
+        step(END_GRANTS_OF_DELETED_USERS).bind(before),
+        step(END_GRANTS_OF_DELETED_APPLICATIONS).bind(before),
+        step(DELETE_ENDED_GRANTS).bind(before),
+        step(DELETE_PURGES_THAT_ARE_DONE),
+    ]
+}
+
 /// One step. Ended grants are kept for `keep`, as long as an access token may still be somewhere in a cache.
 pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<Cleared, StoreError> {
-    let before = Timestamp(now.0.saturating_sub(keep.seconds()));
-    let step = |sql| Statement::new(sql).bind(STEP);
-    let outcomes = db
-        .batch(vec![
-            delete_expired_families(now, STEP),
-            step(DELETE_FAMILIES_OF_EARLIER_USER_EPOCHS),
-            step(DELETE_FAMILIES_OF_EARLIER_APPLICATION_EPOCHS),
-            step(DELETE_FAMILIES_OF_ENDED_GRANTS).bind(before),
-            step(END_GRANTS_OF_DELETED_USERS).bind(before),
-            step(END_GRANTS_OF_DELETED_APPLICATIONS).bind(before),
-            step(DELETE_ENDED_GRANTS).bind(before),
-            step(DELETE_PURGES_THAT_ARE_DONE),
-            attempts::delete_expired(now, STEP),
-            audit_events::delete_expired(now, STEP),
-            sessions::delete_expired(now, STEP),
-            authorization_codes::delete_expired(now, STEP),
-            mail_links::delete_expired(now, STEP),
-            oauth1_tokens::delete_expired(now, STEP),
-            oauth1_nonces::delete_expired(now, STEP),
-        ])
-        .await?;
+    let mut batch = vec![
+        delete_expired_families(now, STEP),
+        Statement::new(DELETE_FAMILIES_OF_EARLIER_USER_EPOCHS).bind(STEP),
+        Statement::new(DELETE_FAMILIES_OF_EARLIER_APPLICATION_EPOCHS).bind(STEP),
+    ];
+    batch.extend(left_behind(before(keep, now), STEP));
+    batch.extend([
+        attempts::delete_expired(now, STEP),
+        audit_events::delete_expired(now, STEP),
+        sessions::delete_expired(now, STEP),
+        authorization_codes::delete_expired(now, STEP),
+        mail_links::delete_expired(now, STEP),
+        oauth1_tokens::delete_expired(now, STEP),
+        oauth1_nonces::delete_expired(now, STEP),
+    ]);
+    let outcomes = db.batch(batch).await?;
     let changed: Vec<u64> = outcomes.iter().map(|outcome| outcome.changed).collect();
     let sum = |indexes: &[usize]| indexes.iter().filter_map(|&index| changed.get(index)).sum();
     Ok(Cleared {

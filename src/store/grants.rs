@@ -1,13 +1,13 @@
 //! `grants`.
 
-use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
+use super::{audit_events, expired};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::id::{ApplicationId, GrantId, UserId};
 use crate::model::scope::Scope;
 use crate::model::session::Session;
-use crate::model::time::Timestamp;
+use crate::model::time::{Lifetime, Timestamp};
 use crate::model::user::User;
 
 /// What a person has agreed to on a page.
@@ -87,18 +87,15 @@ fn read_listed(row: &Row) -> Result<ListedGrant, StoreError> {
     })
 }
 
-/// Ends a grant, and with it every token that came of it, unless it has ended before.
+/// Ends a grant, and with it every token that came of it, unless it has ended before. `keep`: as for [`expired::clear`].
 pub async fn end(
     grant: &GrantId,
     event: &AuditEvent,
+    keep: Lifetime,
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<(), StoreError> {
-    db.batch(vec![end_statement(grant, now), audit_events::note(event, now)]).await.map(drop)
-}
-
-fn end_statement(grant: &GrantId, now: Timestamp) -> Statement {
-    Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL").bind(grant).bind(now)
+    end_and(None, grant, event, keep, now, db).await
 }
 
 /// As [`end`]. What the user had agreed to on a page is theirs to take back, not the application's: it goes on as another
@@ -107,6 +104,7 @@ pub async fn renew(
     grant: &GrantId,
     successor: &GrantId,
     event: &AuditEvent,
+    keep: Lifetime,
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<(), StoreError> {
@@ -117,8 +115,23 @@ pub async fn renew(
     )
     .bind(grant)
     .bind(successor);
+    end_and(Some(succeed), grant, event, keep, now, db).await
+}
+
+async fn end_and(
+    succeed: Option<Statement>,
+    grant: &GrantId,
+    event: &AuditEvent,
+    keep: Lifetime,
+    now: Timestamp,
+    db: &dyn Database,
+) -> Result<(), StoreError> {
+    let end = Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL");
     // `changes()` is first what was ended, then whether that was noted: one as much as the other.
-    db.batch(vec![end_statement(grant, now), audit_events::note(event, now), succeed]).await.map(drop)
+    let mut batch = vec![end.bind(grant).bind(now), audit_events::note(event, now)];
+    batch.extend(succeed);
+    batch.extend(expired::delete_left_behind(keep, now));
+    db.batch(batch).await.map(drop)
 }
 
 /// Stores what a user has agreed to. False if the user, the application or the grant is not what was read.

@@ -1,13 +1,13 @@
 //! `users`.
 
 use super::attempts::{Attempt, Counted, Counter, OnlyFor};
-use super::audit_events;
 use super::database::{Database, Row, Statement, StoreError, outcome};
 use super::purges::{self, Owner};
+use super::{audit_events, expired};
 use crate::model::application::Application;
 use crate::model::audit::AuditEvent;
 use crate::model::id::{FamilyId, GrantId, SessionId, UserId};
-use crate::model::time::Timestamp;
+use crate::model::time::{Lifetime, Timestamp};
 use crate::model::user::{Profile, User};
 use crate::model::username;
 
@@ -263,12 +263,13 @@ pub async fn token_epoch(user: &UserId, db: &dyn Database) -> Result<i64, StoreE
     found.first().map_or(Ok(purges::DELETED_EPOCH), |row| row.integer("token_epoch"))
 }
 
-/// Deletes a user who is disabled and has this token epoch; what hangs on them is cleared away later. False if somebody
-/// has enabled them in between.
+/// Deletes a user who is disabled and has this token epoch; what hangs on them is cleared away in bounded steps, of which
+/// this is one. `keep`: as for [`expired::clear`]. False if somebody has enabled them in between.
 pub async fn delete(
     user: &UserId,
     token_epoch: i64,
     event: &AuditEvent,
+    keep: Lifetime,
     now: Timestamp,
     db: &dyn Database,
 ) -> Result<bool, StoreError> {
@@ -277,7 +278,9 @@ pub async fn delete(
         .bind(token_epoch);
     let is_gone = Statement::new("SELECT 1 FROM users WHERE id = ?1").bind(user);
     let note = audit_events::note(event, now);
-    let outcomes = db.batch(vec![delete, note, purges::note_deleted(Owner::User(*user)), is_gone]).await?;
+    let mut batch = vec![delete, note, purges::note_deleted(Owner::User(*user)), is_gone];
+    batch.extend(expired::delete_left_behind(keep, now));
+    let outcomes = db.batch(batch).await?;
     Ok(outcome(&outcomes, 3)?.rows.is_empty())
 }
 

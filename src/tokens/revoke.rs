@@ -56,7 +56,7 @@ pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationF
 /// # Errors
 /// The database or KV did not answer.
 pub async fn end_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
-    grants::end(grant, event, app.clock.now(), &*app.db).await?;
+    grants::end(grant, event, app.settings.access_token_lifetime, app.clock.now(), &*app.db).await?;
     mark_grant(grant, app).await
 }
 
@@ -66,7 +66,8 @@ pub async fn end_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result
 /// The database or KV did not answer.
 pub async fn renew_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
     let successor = GrantId::random(&*app.random);
-    grants::renew(grant, &successor, event, app.clock.now(), &*app.db).await?;
+    grants::renew(grant, &successor, event, app.settings.access_token_lifetime, app.clock.now(), &*app.db)
+        .await?;
     mark_grant(grant, app).await
 }
 

@@ -194,7 +194,7 @@ test("malformed paths are refused", async () => {
 
 test("a Host header cannot hide the query, nor pass for a path", async () => {
   const ask = (host, target, headers = []) => overSocket([`GET ${target} HTTP/1.1`, `Host: ${host}`, "Connection: close", "Authorization: Bearer x", ...headers, "", ""].join("\r\n"));
-  for (const host of ["localhost/validate/#", "localhost/#", "a:b:c", "a<b", "a^b", "[::1"]) {
+  for (const host of ["localhost?", "localhost?x=", "localhost/healthz?", "localhost/healthz", "localhost\\healthz?", "u@localhost", "localhost/validate/#", "localhost/#", "a:b:c", "a<b", "a^b", "[::1"]) {
     for (const target of ["/validate/", "/validate/?scope=admin", "/validate/?fresh=1"]) {
       const { status } = await ask(host, target);
       assert.equal(status, 400, `${host} ${target}`);

@@ -1,9 +1,10 @@
 //! Cross-origin requests: only origins that an application lists, and never with credentials.
 
 use http::Method;
+use postern::call::Request;
 use serde_json::json;
 
-use crate::support::{PASSWORD, TestResponse, TestServer, encode_form, request};
+use crate::support::{PASSWORD, TestResponse, TestServer, encode_form, form_request, request};
 
 const ORIGIN: &str = "https://app.example";
 const PATHS: [&str; 7] = [
@@ -247,4 +248,51 @@ fn everybody_may_read_the_metadata() {
     response.assert_status(200);
     assert_eq!(response.header("access-control-allow-origin"), Some("*"));
     assert_eq!(response.header("access-control-allow-credentials"), None);
+}
+
+#[test]
+fn a_page_of_another_site_cannot_have_its_visitors_guess() {
+    let server = TestServer::new();
+    let app = server.application().public().grants(&["password"]).origins(&[ORIGIN]).create();
+    server.user("alice");
+    let by_page = |site: &str, origin: Option<&str>, mut request: Request| {
+        let headers =
+            [("cf-connecting-ip", Some("192.0.2.1")), ("sec-fetch-site", Some(site)), ("origin", origin)];
+        for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        server.send(request)
+    };
+    let wrong = || {
+        let form = [("grant_type", "password"), ("username", "alice"), ("password", "not the password")];
+        app.request("/o/token/", &form)
+    };
+    let signed = || {
+        let (signature, now) = ("A".repeat(27), server.now());
+        let path = format!(
+            "/oauth/request_token/?oauth_consumer_key=x&oauth_signature_method=HMAC-SHA1&oauth_signature={signature}%3D&oauth_timestamp={now}&oauth_nonce=x&oauth_callback=oob"
+        );
+        request(Method::GET, &path, &[], "")
+    };
+    let sign_up = || form_request("/sign_up/", &[], &[("username", "bob"), ("password", PASSWORD)]);
+    let operator = || request(Method::GET, "/admin/api/users", &[("authorization", "Bearer wrong")], "");
+    let users = server.db.number("SELECT count(*) FROM users");
+    for origin in [None, Some("null"), Some("https://evil.example")] {
+        for request in [wrong(), signed(), sign_up(), operator()] {
+            let path = request.uri().path().to_owned();
+            assert_eq!(by_page("cross-site", origin, request).status(), 403, "{origin:?} {path}");
+        }
+    }
+    assert_eq!(server.db.number("SELECT count(*) FROM attempts"), 0);
+    assert_eq!(server.db.number("SELECT count(*) FROM users"), users);
+    for (site, origin) in
+        [("cross-site", Some(ORIGIN)), ("same-site", Some("https://evil.example")), ("none", None)]
+    {
+        by_page(site, origin, wrong()).assert_error(400, "invalid_grant");
+    }
+    for (request, status) in [(signed(), 400), (sign_up(), 201), (operator(), 401)] {
+        let response = by_page("none", None, request);
+        assert_eq!(response.status(), status, "{}", response.text());
+    }
+    assert!(server.db.number("SELECT count(*) FROM attempts") > 0);
 }

@@ -1,9 +1,10 @@
 //! What is over goes away: in bounded steps by the clock or `cleartokens`, and a little at each issuance.
 
 use futures_executor::block_on;
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::TestServer;
+use crate::support::{TestServer, request};
 
 fn count(server: &TestServer, table: &str) -> i64 {
     server.db.number(&format!("SELECT count(*) FROM {table}"))
@@ -109,6 +110,49 @@ fn storage_stays_bounded_if_no_cron_ever_runs() {
         assert!(count(&server, "families") <= 11);
     }
     assert_eq!(count(&server, "grants"), 1);
+}
+
+/// Of what `leave` leaves behind again and again, with no cron.
+#[track_caller]
+fn assert_does_not_pile_up(leave: impl Fn(&TestServer, u32)) {
+    let server = TestServer::new();
+    server.user("alice");
+    for round in 0..10 {
+        leave(&server, round);
+        server.advance(36_000);
+    }
+    let left = ["grants", "purges", "families"].map(|table| count(&server, table));
+    assert!(left.iter().all(|&left| left <= 3), "{left:?}");
+}
+
+#[test]
+fn neither_do_ended_grants_pile_up() {
+    assert_does_not_pile_up(|server, _| {
+        let app = server.public_application();
+        let bearer = format!("Bearer {}", app.log_in("alice").access_token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = json!({"client_id": app.client_id}).to_string();
+        server.send(request(Method::POST, "/auth/invalidate-sessions/", &headers, &body)).assert_status(204);
+    });
+}
+
+#[test]
+fn neither_do_deleted_users_pile_up() {
+    assert_does_not_pile_up(|server, round| {
+        let name = format!("user-{round}");
+        server.user(&name);
+        server.public_application().log_in(&name);
+        server.admin("DELETE", &format!("users/{name}"), Value::Null).assert_status(204);
+    });
+}
+
+#[test]
+fn neither_do_deleted_applications_pile_up() {
+    assert_does_not_pile_up(|server, _| {
+        let app = server.public_application();
+        app.log_in("alice");
+        server.admin("DELETE", &format!("applications/{}", app.client_id), Value::Null).assert_status(204);
+    });
 }
 
 #[test]

@@ -373,3 +373,16 @@ fn the_new_one_is_good_at_once_everywhere() {
     server.advance(1);
     server.assert_dead(&second.access_token);
 }
+
+#[test]
+fn a_replaced_token_is_refused_elsewhere_until_it_expires() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    server.user("alice");
+    let first = app.log_in("alice");
+    app.refresh(first.refresh()).tokens();
+    for seconds in [60, 3_600, 32_339] {
+        server.advance(seconds);
+        server.another_isolate().validate(&first.access_token).assert_bearer_error(401, "invalid_token");
+    }
+}

@@ -83,7 +83,16 @@ pub async fn delete(call: &Call<'_>) -> Response {
                 continue;
             };
             let event = by.did(Action::UserDeleted, current.id);
-            if users::delete(&current.id, token_epoch, &event, call.app.clock.now(), &*call.app.db).await? {
+            if users::delete(
+                &current.id,
+                token_epoch,
+                &event,
+                call.app.settings.access_token_lifetime,
+                call.app.clock.now(),
+                &*call.app.db,
+            )
+            .await?
+            {
                 return Ok(respond::empty(StatusCode::NO_CONTENT));
             }
         }

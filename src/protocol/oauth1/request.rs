@@ -153,8 +153,9 @@ fn has_signature(form: &[u8]) -> bool {
     split(form).any(|(name, _)| decode(name).is_ok_and(|name| name == "oauth_signature"))
 }
 
+/// One more than there may be shows that there are too many.
 fn pairs(form: &[u8]) -> Result<Vec<(String, String)>, MalformedForm> {
-    split(form).map(|(name, value)| Ok((decode(name)?, decode(value)?))).collect()
+    split(form).take(MOST_PARAMETERS + 1).map(|(name, value)| Ok((decode(name)?, decode(value)?))).collect()
 }
 
 /// All parameters (RFC 5849 §3.4.1.3.1). Those of the protocol stand in one place (RFC 5849 §3.5), each once (RFC 5849 §3.1).
