@@ -16,18 +16,18 @@ export class UsageError extends Error {}
 
 /** `{ call, close }`: `call(method, path, body)` resolves to the API's JSON, null if there is none. */
 export async function remoteApi(url) {
-  if (!URL.canParse(url)) usage(`${url} is not a URL.`);
+  if (!URL.canParse(url)) usage("What --remote names is not a URL.");
   const base = new URL(url);
   const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(base.hostname);
   if (base.protocol !== "https:" && !(base.protocol === "http:" && isLoopback)) usage("--remote takes an https URL.");
+  if (base.username || base.password || /[?#]/.test(base.href)) usage("--remote takes a URL without user, password, query and fragment.");
   const token = process.env.ADMIN_TOKEN ?? usage("--remote takes the operator's token from the environment: ADMIN_TOKEN is not set.");
-  return { call: caller(base.href, token), close: async () => {} };
+  return { call: caller(base.href, sendable(token)), close: async () => {} };
 }
 
 /** The same for the server of this checkout, which is started on a free port if it is not running. */
 export async function localApi() {
-  ensureSecrets();
-  const token = localSecret("ADMIN_TOKEN");
+  const token = localToken();
   const running = localUrl();
   if (await isOurs(running, token)) return { call: caller(running, token), close: async () => {} };
 
@@ -41,8 +41,18 @@ export async function localApi() {
 
 /** Whether the server of this checkout is running. */
 export async function runsHere() {
+  return isOurs(localUrl(), localToken());
+}
+
+function localToken() {
   ensureSecrets();
-  return isOurs(localUrl(), localSecret("ADMIN_TOKEN"));
+  return sendable(localSecret("ADMIN_TOKEN"));
+}
+
+/** The token, if a header can hold it: of any other, `fetch` would make an error that quotes it. */
+function sendable(token) {
+  if (!/^[!-~]+$/.test(token)) usage("ADMIN_TOKEN is to be of visible ASCII characters alone.");
+  return token;
 }
 
 function localUrl() {

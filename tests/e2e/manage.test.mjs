@@ -385,6 +385,24 @@ test("a wrong operator's token is refused with exit code 1, and none at all with
   assert.match(await refuses(2, ["listusers"], { token: null }), /ADMIN_TOKEN/);
 });
 
+test("what cannot be a token, or is no plain URL, is told with exit code 2 and not quoted", async () => {
+  for (const token of ["line1-secret\nline2", "line1-secret\n", "a secret", "sécret-secret", "secret-\u007f", ""]) {
+    for (const more of [[], ["--json"]]) {
+      const said = await refuses(2, ["listusers", ...more], { token });
+      assert.match(said, /ADMIN_TOKEN/);
+      assert.doesNotMatch(said, /secret/);
+    }
+  }
+  const { host } = new URL(postern.url);
+  for (const url of [`user:hidden@${host}`, `user@${host}`, `:hidden@${host}`, `${host}/?x=1`, `${host}/?`, `${host}/#x`, `${host}/#`, `user:hidden@${host}:x`]) {
+    const { code, stdout, stderr } = await run(["listusers", "--remote", `http://${url}`]);
+    assert.deepEqual([code, stdout], [2, ""], url);
+    assert.match(stderr, /--remote/);
+    assert.doesNotMatch(stderr, /user:|hidden/);
+  }
+  await prints(["listusers"]);
+});
+
 test("the operator's token is sent by https or to this machine alone, and not where a redirect points", async () => {
   let requests = 0;
   const stranger = createServer((request, response) => response.end(String(++requests))).listen(0, "127.0.0.1");

@@ -282,6 +282,20 @@ test("a command starts a server for itself if none runs, and adds to .dev.vars w
   assert.equal(statSync(devVars).mode & 0o777, 0o600);
 });
 
+test("a token that no header can hold is told before anything is done, and not quoted", limit, async () => {
+  const before = readFileSync(devVars, "utf8");
+  const unsendable = `${before.replace(/^ADMIN_TOKEN=.*/m, "ADMIN_TOKEN=an-operator's-sécret")}`;
+  writeFileSync(devVars, unsendable);
+  for (const args of [["listusers"], ["rotatekeys", "--reencrypt"]]) {
+    const { code, said } = await manage(...args);
+    assert.equal(code, 2, said);
+    assert.match(said, /ADMIN_TOKEN/);
+    assert.doesNotMatch(said, /sécret/);
+    assert.equal(readFileSync(devVars, "utf8"), unsendable);
+  }
+  writeFileSync(devVars, before);
+});
+
 test("a port that is none is told", limit, async () => {
   const before = port;
   for (const wrong of ["0", "65536", "http"]) {
