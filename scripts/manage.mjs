@@ -35,8 +35,12 @@ async function main(typed) {
   }
 }
 
-function callApi(command, api, ...args) {
-  return command.call(api.call, ...args).finally(api.close);
+async function callApi(command, api, ...args) {
+  try {
+    return await command.call(api.call, ...args);
+  } finally {
+    await api.close();
+  }
 }
 
 function parse(command, rest) {

@@ -1,5 +1,6 @@
 // The operator's commands, as data: what each takes, the options of its JSON body, and its call of the admin API. One that is
 // `offline` opens the API itself, if it needs it.
+import { UsageError } from "./admin-api.mjs";
 import { rotateKeys } from "./keys.mjs";
 
 const deviceCode = "urn:ietf:params:oauth:grant-type:device_code";
@@ -176,7 +177,9 @@ function withRefresh(grants, given) {
   return wanted && !grants.includes("refresh_token") ? [...grants, "refresh_token"] : grants;
 }
 
+/** A name as a segment of the API's path. These would not be one: the path would end before it, or lead elsewhere. */
 function segment(text) {
+  if (["", ".", ".."].includes(text)) throw new UsageError(`"${text}" is no name.`);
   return encodeURIComponent(text);
 }
 

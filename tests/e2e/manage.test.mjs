@@ -352,6 +352,19 @@ test("who is not there is told so, with exit code 1", async () => {
   }
 });
 
+test("a name that is none is told with exit code 2, and not taken for all", async () => {
+  const named = ["showuser", "changeuser", "disableuser", "enableuser", "deleteuser", "changepassword", "logout"];
+  const typed = { changeuser: ["--last-name", "X"], changeapplication: ["--name", "X"], changepassword: ["--password-stdin"] };
+  for (const command of [...named, "showapplication", "changeapplication", "deleteapplication", "rotatesecret"]) {
+    for (const name of ["", ".", ".."]) {
+      const said = await refuses(2, [command, name, ...(typed[command] ?? [])], { input: password });
+      assert.ok(said.includes(`"${name}" is no name`), `${command}: ${said}`);
+    }
+  }
+  await createUser("...");
+  assert.equal((await json(["showuser", "..."])).username, "...");
+});
+
 test("what is typed wrong is told with exit code 2 and where help is", async () => {
   await createUser("steady");
   for (const args of [

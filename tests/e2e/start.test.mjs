@@ -282,6 +282,12 @@ test("a command starts a server for itself if none runs, and adds to .dev.vars w
   assert.equal(statSync(devVars).mode & 0o777, 0o600);
 });
 
+test("a server that was started for a command ends if the command cannot be carried out", limit, async () => {
+  const { code, said } = await manage("showuser", "");
+  assert.equal(code, 2, said);
+  await assertNothingIsLeft();
+});
+
 test("a token that no header can hold is told before anything is done, and not quoted", limit, async () => {
   const before = readFileSync(devVars, "utf8");
   const unsendable = `${before.replace(/^ADMIN_TOKEN=.*/m, "ADMIN_TOKEN=an-operator's-sécret")}`;
