@@ -62,6 +62,7 @@ function parse(command, rest) {
 function bodyFrom(options, given) {
   const body = {};
   for (const [option, [member, kind]] of Object.entries(options)) {
+    if (given[option] && given[`no-${option}`]) throw new UsageError(`--${option} and --no-${option} exclude each other.`);
     if (given[`no-${option}`]) body[member] = false;
     if (given[option] !== undefined) body[member] = parseValue(kind, given[option], option);
   }

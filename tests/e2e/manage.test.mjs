@@ -352,6 +352,22 @@ test("who is not there is told so, with exit code 1", async () => {
   }
 });
 
+test("a flag and its opposite are told with exit code 2, in whatever order", async () => {
+  const app = await json(["createapplication", "public", "password"]);
+  const user = await createUser("undecided");
+  for (const [command, name, flags] of [
+    ["changeuser", "undecided", ["superuser", "email-verified"]],
+    ["changeapplication", app.client_id, ["skip-authorization", "xauth-allowed", "allow-plain-pkce", "active"]],
+  ]) {
+    for (const flag of flags) {
+      for (const both of [[`--${flag}`, `--no-${flag}`], [`--no-${flag}`, `--${flag}`]]) {
+        assert.ok((await refuses(2, [command, name, ...both])).includes(`--${flag} and --no-${flag}`));
+      }
+    }
+  }
+  assert.deepEqual([await api("users/undecided"), await api(`applications/${app.client_id}`)], [user, app]);
+});
+
 test("a name that is none is told with exit code 2, and not taken for all", async () => {
   const named = ["showuser", "changeuser", "disableuser", "enableuser", "deleteuser", "changepassword", "logout"];
   const typed = { changeuser: ["--last-name", "X"], changeapplication: ["--name", "X"], changepassword: ["--password-stdin"] };
