@@ -5,9 +5,17 @@ import { UsageError } from "./admin-api.mjs";
 
 /** The password from standard input, less one line end. */
 export async function readPassword() {
-  let text = "";
-  for await (const part of process.stdin.setEncoding("utf8")) text += part;
-  return text.replace(/\r?\n$/, "");
+  const bytes = Buffer.concat(await process.stdin.toArray());
+  return decode(bytes).replace(/\r?\n$/, "");
+}
+
+/** What is no UTF-8 is not replaced, nor is a byte order mark dropped: a password is taken as it is, or not at all. */
+function decode(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new UsageError("The password is not UTF-8.");
+  }
 }
 
 /** The password as a person types it, asked for until both times agree. */

@@ -242,6 +242,16 @@ test("a password is taken as it is, less one line end", async () => {
   }
 });
 
+test("a password that is not UTF-8 is told, and a byte order mark is part of one", async () => {
+  for (const bytes of ["fffeff", "c3", "eda080"]) {
+    const input = Buffer.concat([Buffer.from(bytes, "hex"), Buffer.from(password)]);
+    assert.match(await refuses(2, ["createuser", "no-text", "--password-stdin"], { input }), /not UTF-8/, bytes);
+    assert.equal(await api("users/no-text"), 404);
+  }
+  await prints(["createuser", "marked", "--password-stdin"], { input: `\ufeff${password}` });
+  assert.deepEqual([(await logIn("marked", `\ufeff${password}`)).status, (await logIn("marked")).status], [200, 400]);
+});
+
 test("changepassword ends the old password and all tokens", async () => {
   await createUser("pat");
   const token = await tokenOf("pat");
