@@ -48,6 +48,8 @@ function nextOf(list) {
   const ids = keys.map(idOf);
   const free = Array.from({ length: 256 }, (_, step) => (Math.max(...ids) + 1 + step) % 256).find((id) => !ids.includes(id));
   if (ids.some(Number.isNaN) || free === undefined) throw new UsageError("MASTER_KEY is not a list of keys with room for one more.");
+  const twice = ids.find((id, index) => ids.indexOf(id) < index);
+  if (twice !== undefined) throw new UsageError(`MASTER_KEY is not a list of keys that differ in their ids: ${twice} stands twice.`);
   const key = `${free}:${randomBytes(32).toString("base64url")}`;
   return { accept: [...keys, key].join(","), use: [key, ...keys].join(",") };
 }

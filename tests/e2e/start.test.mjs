@@ -255,7 +255,8 @@ test("for a server elsewhere rotatekeys shows what to put, and changes nothing",
   assert.match(fresh, /^1:[\w-]{43}$/);
   assert.equal(use, `${fresh},${key(255)},${key(7)},${"B".repeat(43)}`);
   assert.equal(accept, `${key(255)},${key(7)},${"B".repeat(43)},${fresh}`);
-  for (const wrong of ["", "1:short", `256:${"A".repeat(43)}`, Array.from({ length: 256 }, (_, id) => key(id)).join(",")]) {
+  const twice = [`${key(1)},${key(1)}`, `${key(3)},${key(1)},1:${"B".repeat(43)}`, `${key(1)},0${key(1)}`, `${"B".repeat(43)},${key(0)}`];
+  for (const wrong of ["", "1:short", ...twice, `256:${"A".repeat(43)}`, Array.from({ length: 256 }, (_, id) => key(id)).join(",")]) {
     const [code, { said }] = await rotate(wrong);
     assert.equal(code, 2);
     assert.ok(said.includes("MASTER_KEY is not a list of keys"), said);
