@@ -14,7 +14,12 @@ const databaseFolder = join(checkout, ".wrangler/state/v3/d1");
 const schemaRecord = join(checkout, ".wrangler/schema.sha256"); // the schema.sql that was applied last
 
 const wranglerScript = join(checkout, "node_modules/wrangler/bin/wrangler.js");
-const wranglerEnv = { ...process.env, WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" }; // no look-ups on the network
+const wranglerEnv = {
+  ...process.env,
+  WRANGLER_HIDE_BANNER: "true",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false", // no look-ups on the network
+  X_LOCAL_OBSERVABILITY: "false", // keeps no traces: they hold URLs, and with them codes and links
+};
 
 /** Adds to .dev.vars the secrets that it lacks, fresh and random; what is there stays. */
 export function ensureSecrets() {

@@ -134,7 +134,7 @@ async function freePort() {
 const secretsIn = (text) => Object.fromEntries(text.split("\n").filter((line) => /^\w+=/.test(line)).map((line) => line.split(/=(.*)/s)));
 const lengthOf = (base64url) => Buffer.from(base64url, "base64url").length;
 
-let firstVars, token;
+let firstVars, token, opened;
 
 test("npm start needs nothing to be typed before, and makes the secrets", limit, async () => {
   await startServer();
@@ -181,7 +181,8 @@ test("e-mail is shown in the terminal: a link to be opened", limit, async () => 
   assert.equal(signedUp.status, 201);
   const link = () => server.said.match(new RegExp(`http://localhost:${port}/accounts/email/verify/[\\w-]{43}/`))?.[0];
   while (!link()) await once(server.child, "said");
-  const page = await fetch(link());
+  opened = link();
+  const page = await fetch(opened);
   assert.equal(page.status, 200);
   assert.match(await page.text(), /bob@mail\.example/);
 });
@@ -203,6 +204,14 @@ test("the next start has the same secrets and the same users", limit, async () =
 });
 
 test("SIGTERM ends all of it, too", limit, () => endServer("SIGTERM"));
+
+test("what the server keeps in files does not hold the URLs that it was asked for", () => {
+  const state = join(folder, ".wrangler");
+  const files = readdirSync(state, { recursive: true }).map((name) => join(state, name)).filter((path) => statSync(path).isFile());
+  const holding = (text) => files.filter((path) => readFileSync(path).includes(text));
+  assert.notDeepEqual(holding("bob@mail.example"), []);
+  assert.deepEqual(holding(new URL(opened).pathname), []);
+});
 
 test("rotatekeys puts a new key in front: what the old one made stays good", limit, async () => {
   const before = secretsIn(readFileSync(devVars, "utf8"));
