@@ -21,6 +21,13 @@ const wranglerEnv = {
   X_LOCAL_OBSERVABILITY: "false", // keeps no traces: they hold URLs, and with them codes and links
 };
 
+/** The port that the local server has. */
+export function localPort() {
+  const text = process.env.PORT || "8787";
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port >= 1 && port <= 65535 ? port : fail(`PORT is no port number: ${text}`);
+}
+
 /** Adds to .dev.vars the secrets that it lacks, fresh and random; what is there stays. */
 export function ensureSecrets() {
   const missing = {

@@ -1,9 +1,8 @@
 // `npm start`: sets up, builds, and serves Postern on this machine; then prints how to do the main job with curl.
-import { applySchema, ensureSecrets, isTaken, serve } from "./local.mjs";
+import { applySchema, ensureSecrets, isTaken, localPort, serve } from "./local.mjs";
 import { fail, runScript } from "./run.mjs";
 
-const port = Number(process.env.PORT || 8787);
-if (!Number.isInteger(port) || port < 1 || port > 65535) fail(`PORT is no port number: ${process.env.PORT}`);
+const port = localPort();
 if (await isTaken(port)) fail(`Port ${port} is in use. End what runs there, or choose another: PORT=${port + 1} npm start`);
 
 runScript("setup.mjs");

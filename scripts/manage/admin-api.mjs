@@ -1,6 +1,6 @@
 // Reaching the operator's API: of a server elsewhere, of the one that runs here, or of one started for the call.
 import { createServer } from "node:net";
-import { applySchema, ensureSecrets, localSecret, serve } from "../local.mjs";
+import { applySchema, ensureSecrets, localPort, localSecret, serve } from "../local.mjs";
 import { runScript } from "../run.mjs";
 
 /** The API refused, or did not answer. `answer` is its JSON: `error`, `error_description`, `fields`. */
@@ -56,7 +56,7 @@ function sendable(token) {
 }
 
 function localUrl() {
-  return `http://localhost:${process.env.PORT || 8787}`;
+  return `http://localhost:${localPort()}`;
 }
 
 function caller(base, token) {

@@ -314,11 +314,13 @@ test("a token that no header can hold is told before anything is done, and not q
 
 test("a port that is none is told", limit, async () => {
   const before = port;
-  for (const wrong of ["0", "65536", "http"]) {
+  for (const wrong of ["0", "65536", "http", "1e3", "0x1f90", " 80", "80 ", "+80", "8787.0", "１２３４"]) {
     port = wrong;
-    const { code, said } = await run(process.execPath, "scripts/start.mjs");
-    assert.equal(code, 1);
-    assert.ok(said.includes(`PORT is no port number: ${wrong}`), said);
+    for (const script of [["scripts/start.mjs"], ["scripts/manage.mjs", "listusers"]]) {
+      const { code, said } = await run(process.execPath, ...script);
+      assert.equal(code, 1);
+      assert.ok(said.includes(`PORT is no port number: ${wrong}\n`), said);
+    }
   }
   port = before;
 });
