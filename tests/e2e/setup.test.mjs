@@ -195,7 +195,9 @@ test("the configuration deploys: the Worker, its bindings, and nothing that is s
   assert.equal(status, 0, stdout + stderr);
   for (const [name, kind] of [["DB", "D1 Database"], ["TOKENS", "KV Namespace"]]) assert.match(stdout, new RegExp(`env\\.${name}\\b.*${kind}`));
   assert.doesNotMatch(stdout + stderr, /ADMIN_TOKEN|MASTER_KEY|WARNING/);
-  assert.match(readFileSync(`${checkout}/wrangler.toml`, "utf8"), /^\[observability\.logs\]\nenabled = true\ninvocation_logs = false\b/m);
+  const toml = readFileSync(`${checkout}/wrangler.toml`, "utf8");
+  assert.match(toml, /^\[observability\.logs\]\nenabled = true\ninvocation_logs = false\b/m);
+  assert.match(toml, /^\[triggers\]\ncrons = \["/m);
   const files = readdirSync(out);
   assert.ok(files.includes("index.js") && files.some((name) => name.endsWith(".wasm")), files.join(" "));
 });
