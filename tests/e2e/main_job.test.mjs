@@ -21,10 +21,11 @@ const introspect = async (token) => {
 const digestOf = (token) => createHash("sha256").update(token).digest("base64url");
 
 /** What KV holds under a key, once it is there: it is told of a token after the answer. */
-const inKv = async (name) => {
+const inKv = async (name, { TOKENS } = postern.env, signal) => {
   for (;;) {
-    const { keys } = await postern.env.TOKENS.list({ prefix: name });
-    if (keys.length > 0) return { ...keys[0], value: await postern.env.TOKENS.get(name) };
+    signal?.throwIfAborted();
+    const { keys } = await TOKENS.list({ prefix: name });
+    if (keys.length > 0) return { ...keys[0], value: await TOKENS.get(name) };
   }
 };
 
@@ -237,6 +238,18 @@ test("KV holds the record of a token under its digest, for as long as the token 
   const record = recordIn(value);
   assert.deepEqual([record.scope, record.client_id, record.username], ["read", "my-app", "alice"]);
   assert.equal(record.exp - record.iat, 36000);
+});
+
+test("KV holds the record of a token that lives shorter than KV keeps anything", { timeout: 20_000 }, async ({ signal }) => {
+  const brief = await startMainJob({ vars: { ACCESS_TOKEN_EXPIRE_SECONDS: "30" } });
+  try {
+    const { access_token, expires_in } = await brief.logIn();
+    assert.equal(expires_in, 30);
+    const record = recordIn((await inKv(`t:${digestOf(access_token)}`, brief.postern.env, signal)).value);
+    assert.equal(record.exp - record.iat, 30);
+  } finally {
+    await brief.postern.stop();
+  }
 });
 
 /** Behind the key id and the MAC. */
