@@ -252,6 +252,19 @@ test("KV holds the record of a token that lives shorter than KV keeps anything",
   }
 });
 
+test("a token is answered before KV has taken its record", { timeout: 60_000 }, async () => {
+  const stuck = await startMainJob({ testHooks: true, main: "tests/e2e/stuck-kv.mjs" });
+  try {
+    const response = await stuck.postern.post("/o/token/", { grant_type: "client_credentials" }, basic(stuck.service));
+    assert.equal(response.status, 200);
+    const { access_token } = await response.json();
+    assert.deepEqual(await (await stuck.postern.fetch("/puts")).json(), [`t:${digestOf(access_token)}`]);
+    assert.equal((await stuck.postern.validate(access_token, "?fresh=1")).status, 200);
+  } finally {
+    await stuck.postern.stop();
+  }
+});
+
 /** Behind the key id and the MAC. */
 const recordIn = (value) => JSON.parse(value.slice(value.indexOf("{")));
 
