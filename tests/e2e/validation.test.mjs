@@ -177,6 +177,26 @@ test("RPC answers what HTTP answers: status, headers and body", async () => {
   }
 });
 
+test("RPC answers what HTTP answers when the database fails", async () => {
+  const { access_token } = await logIn();
+  const authorization = `Bearer ${access_token}`;
+  const ask = async () => [
+    await postern.caller("/fetch", ["/validate/?fresh=1", { headers: { Authorization: authorization } }]),
+    (await postern.rpc("validate", authorization, { fresh: true })).resolved,
+  ];
+  await postern.env.DB.prepare("ALTER TABLE families RENAME TO gone_families").run();
+  try {
+    const [byHttp, byRpc] = await ask();
+    assert.deepEqual([byHttp.status, byHttp.body.active, byHttp.body.error], [503, false, "temporarily_unavailable"]);
+    const ids = [byHttp, byRpc].map(({ headers }) => headers["x-request-id"]);
+    for (const id of ids) assert.ok(postern.logs().some(({ message }) => message.includes(id)), id);
+    assert.deepEqual({ ...byRpc, headers: { ...byRpc.headers, "x-request-id": ids[0] } }, byHttp);
+  } finally {
+    await postern.env.DB.prepare("ALTER TABLE gone_families RENAME TO families").run();
+  }
+  assert.deepEqual((await ask()).map(({ status }) => status), [200, 200]);
+});
+
 test("RPC takes undefined for no header and for no options", async () => {
   for (const [property, args] of [["validate", []], ["validate", [null]], ["validate", [null, null]]]) {
     assert.equal((await postern.rpc(property, ...args)).resolved.status, 401);
