@@ -231,7 +231,8 @@ impl Issuer {
             return Err("must have no query, fragment or user");
         }
         let path = uri.path().as_str().trim_end_matches('/');
-        if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..") || segment.contains('%')) {
+        if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..") || segment.contains('%'))
+        {
             return Err("must have a path that browsers leave as it is");
         }
         check_is_private(uri.scheme().as_str(), authority.host())?;

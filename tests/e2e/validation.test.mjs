@@ -276,6 +276,13 @@ test("of a body no more is read than is allowed, whatever length a caller with a
   }
 });
 
+test("a body that is shorter than a caller with a binding tells is none", async () => {
+  const text = "username=short&password=open-sesame-1001"; // 40 bytes
+  const send = async (length) => (await postern.caller("/text", ["/sign_up/", { "Content-Length": length }, text])).resolved;
+  for (const length of ["41", "80", "65536"]) assert.equal(await send(length), 400, length);
+  assert.equal(await send("40"), 201);
+});
+
 test("answers in turn and at once have each their own headers", async () => {
   const kinds = [];
   for (const scope of ["read", "write", "read groups"]) kinds.push({ scope, token: (await logIn({ scope })).access_token });
