@@ -10,7 +10,7 @@ use postern::call::Request;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMIN_TOKEN, PASSWORD, TestClient, TestResponse, TestServer, admin_request, form_request, request,
+    ADMIN_TOKEN, PASSWORD, TestClient, TestResponse, TestServer, admin_request, form_request, request, routes,
 };
 
 /// What stands for the guess of somebody who knows nothing.
@@ -624,4 +624,81 @@ fn bursts_are_stopped_by_the_limiter_if_there_is_one() {
     server.send(from(address, request(Method::GET, "/healthz", &[], ""))).assert_status(200);
     app.client_credentials().tokens();
     assert_eq!(asked.borrow().len(), 10);
+}
+
+/// Where secrets can be guessed, or somebody be bothered: what the binding `LIMITER` is for.
+const LIMITED: [&str; 34] = [
+    "/o/token",
+    "/o/revoke_token",
+    "/o/introspect",
+    "/sign_up",
+    "/auth/convert-token",
+    "/social/{}",
+    "/api/2.0/social/{}",
+    "/auth/token",
+    "/auth/revoke-token",
+    "/auth/invalidate-sessions",
+    "/auth/invalidate-refresh-tokens",
+    "/auth/disconnect-backend",
+    "/oauth/request_token",
+    "/oauth/access_token",
+    "/admin/api/applications",
+    "/admin/api/applications/{}",
+    "/admin/api/applications/{}/rotate-secret",
+    "/admin/api/users",
+    "/admin/api/users/{}",
+    "/admin/api/users/{}/set-password",
+    "/admin/api/users/{}/logout",
+    "/admin/api/users/{}/social/{}/token",
+    "/admin/api/audit-events",
+    "/admin/api/cleartokens",
+    "/admin/api/reencrypt",
+    "/accounts/login",
+    "/accounts/signup",
+    "/accounts/password/reset",
+    "/accounts/password/reset/{}",
+    "/accounts/email/verify",
+    "/accounts/email/verify/{}",
+    "/accounts/password",
+    "/complete/{}",
+    "/auth/complete/{}",
+];
+
+/// Allows nothing.
+struct Never;
+
+#[async_trait(?Send)]
+impl Limiter for Never {
+    async fn allows(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[test]
+fn bursts_are_stopped_wherever_secrets_can_be_guessed_before_the_database_is_asked() {
+    let mut server = TestServer::new();
+    server.app.limiter = Some(Box::new(Never));
+    let routes = routes();
+    assert!(LIMITED.iter().all(|path| routes.contains(path)));
+    for route in routes {
+        let path = route.replace("{*}", "").replace("{}", "x");
+        let before = server.db.round_trips.get();
+        let methods = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
+        let send = |method| server.send(from("192.0.2.1", request(method, &path, &[], "")));
+        let answers = methods
+            .map(send)
+            .into_iter()
+            .map(|answer| (answer.status(), answer.header("retry-after").map(str::to_owned)));
+        let answers: Vec<_> = answers.filter(|(status, _)| *status != 405).collect();
+        assert!(!answers.is_empty(), "{route}");
+        if LIMITED.contains(&route) {
+            assert!(
+                answers.iter().all(|answer| *answer == (429, Some("60".to_owned()))),
+                "{route}: {answers:?}"
+            );
+            assert_eq!(server.db.round_trips.get(), before, "{route}");
+        } else {
+            assert!(answers.iter().all(|(status, _)| *status != 429), "{route}: {answers:?}");
+        }
+    }
 }
