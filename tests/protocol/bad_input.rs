@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ADMIN_TOKEN, PASSWORD, TestResponse, TestServer, admin_bytes_request, bytes_request, encode_form,
-    percent_encode, request,
+    percent_encode, request, routes,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -20,11 +20,12 @@ const JSON: &str = "application/json";
 enum Shape {
     OAuth,
     Drf,
+    OAuth1,
     Page,
 }
 
-/// Every route that reads a body: its method and path, and what it reads.
-const BODIES: [(&str, &str, &str, Shape); 24] = [
+/// Every route that reads a body before all else: its method and path, and what it reads.
+const BODIES: [(&str, &str, &str, Shape); 43] = [
     ("POST", "/o/token/", FORM, Shape::OAuth),
     ("POST", "/o/revoke_token/", FORM, Shape::OAuth),
     ("POST", "/o/introspect/", FORM, Shape::OAuth),
@@ -49,10 +50,71 @@ const BODIES: [(&str, &str, &str, Shape); 24] = [
     ("POST", "/o/applications/register/", FORM, Shape::Page),
     ("POST", "/o/applications/notes/update/", FORM, Shape::Page),
     ("POST", "/o/applications/notes/rotate-secret/", FORM, Shape::Page),
+    ("POST", "/o/applications/notes/delete/", FORM, Shape::Page),
+    ("POST", "/auth/convert-token/", FORM, Shape::OAuth),
+    ("POST", "/auth/convert-token/", JSON, Shape::OAuth),
+    ("POST", "/auth/authorize/", FORM, Shape::Page),
+    ("POST", "/social/google-oauth2/", FORM, Shape::Drf),
+    ("POST", "/social/google-oauth2/", JSON, Shape::Drf),
+    ("POST", "/api/2.0/social/google-oauth2/", JSON, Shape::Drf),
+    ("POST", "/accounts/password/reset/", FORM, Shape::Page),
+    ("POST", "/accounts/password/reset/AAAAAAAAAAAAAAAA/", FORM, Shape::Page),
+    ("POST", "/accounts/email/verify/", FORM, Shape::Page),
+    ("POST", "/accounts/email/verify/AAAAAAAAAAAAAAAA/", FORM, Shape::Page),
+    ("POST", "/login/google-oauth2/", FORM, Shape::Page),
+    ("POST", "/auth/login/google-oauth2/", FORM, Shape::Page),
+    ("POST", "/complete/google-oauth2/", FORM, Shape::Page),
+    ("POST", "/auth/complete/google-oauth2/", FORM, Shape::Page),
+    ("POST", "/disconnect/google-oauth2/", FORM, Shape::Page),
+    ("POST", "/auth/disconnect/google-oauth2/", FORM, Shape::Page),
+    ("POST", "/disconnect/google-oauth2/AAAAAAAAAAAAAAAA/", FORM, Shape::Page),
+    ("POST", "/auth/disconnect/google-oauth2/AAAAAAAAAAAAAAAA/", FORM, Shape::Page),
 ];
 
-/// Every route: its path, and the methods it knows.
-const ROUTES: [(&str, &[&str], Shape); 35] = [
+/// Where a body can be sent, and something else is looked at first, or no body is needed.
+const OTHER_BODIES: [&str; 11] = [
+    "/admin/api/applications/notes/rotate-secret",
+    "/admin/api/cleartokens",
+    "/admin/api/reencrypt",
+    "/admin/api/users/alice/logout",
+    "/auth/disconnect-backend/",
+    "/auth/invalidate-refresh-tokens/",
+    "/auth/invalidate-sessions/",
+    "/auth/revoke-token/",
+    "/oauth/access_token/",
+    "/oauth/authorize/",
+    "/oauth/request_token/",
+];
+
+/// Every route but `/validate/`, which takes any method: its path, and the methods it knows.
+const ROUTES: [(&str, &[&str], Shape); 62] = [
+    ("/healthz", &["GET", "HEAD"], Shape::OAuth),
+    ("/auth/convert-token/", &["POST", "OPTIONS"], Shape::OAuth),
+    ("/social/google-oauth2/", &["POST", "OPTIONS"], Shape::Drf),
+    ("/api/2.0/social/google-oauth2/", &["POST", "OPTIONS"], Shape::Drf),
+    ("/auth/disconnect-backend/", &["POST", "OPTIONS"], Shape::Drf),
+    ("/oauth/request_token/", &["GET", "HEAD", "POST"], Shape::OAuth1),
+    ("/oauth/authorize/", &["GET", "HEAD", "POST"], Shape::OAuth1),
+    ("/oauth/access_token/", &["GET", "HEAD", "POST"], Shape::OAuth1),
+    ("/.well-known/oauth-authorization-server/path", &["GET", "HEAD"], Shape::OAuth),
+    ("/admin/api/users/alice/social/google-oauth2/token", &["GET", "HEAD"], Shape::OAuth),
+    ("/admin/api/audit-events", &["GET", "HEAD"], Shape::OAuth),
+    ("/admin/api/reencrypt", &["POST"], Shape::OAuth),
+    ("/accounts/password/reset/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/password/reset/AAAAAAAAAAAAAAAA/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/password/sent/", &["GET", "HEAD"], Shape::Page),
+    ("/accounts/email/verify/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/email/verify/AAAAAAAAAAAAAAAA/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/accounts/email/sent/", &["GET", "HEAD"], Shape::Page),
+    ("/accounts/email/verified/", &["GET", "HEAD"], Shape::Page),
+    ("/login/google-oauth2/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/auth/login/google-oauth2/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/complete/google-oauth2/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/auth/complete/google-oauth2/", &["GET", "HEAD", "POST"], Shape::Page),
+    ("/disconnect/google-oauth2/", &["POST"], Shape::Page),
+    ("/auth/disconnect/google-oauth2/", &["POST"], Shape::Page),
+    ("/disconnect/google-oauth2/AAAAAAAAAAAAAAAA/", &["POST"], Shape::Page),
+    ("/auth/disconnect/google-oauth2/AAAAAAAAAAAAAAAA/", &["POST"], Shape::Page),
     ("/o/token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/revoke_token/", &["POST", "OPTIONS"], Shape::OAuth),
     ("/o/introspect/", &["POST"], Shape::OAuth),
@@ -89,6 +151,37 @@ const ROUTES: [(&str, &[&str], Shape); 35] = [
     ("/o/applications/notes/delete/", &["GET", "HEAD", "POST"], Shape::Page),
     ("/o/applications/notes/rotate-secret/", &["GET", "HEAD", "POST"], Shape::Page),
 ];
+
+/// The route of a path: the first that fits.
+fn route_of(path: &str) -> Option<&'static str> {
+    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    routes().into_iter().find(|route| match route.strip_suffix("/{*}") {
+        Some(start) => path.starts_with(start),
+        None => {
+            let mut expected = route.trim_end_matches('/').split('/');
+            let fits =
+                |segment: &&str| expected.next().is_some_and(|known| known == "{}" || known == *segment);
+            segments.iter().all(fits) && expected.next().is_none()
+        }
+    })
+}
+
+#[test]
+fn no_route_is_left_out() {
+    let tried: Vec<_> = ROUTES.iter().map(|(path, _, _)| route_of(path)).collect();
+    let left_out: Vec<_> = routes().into_iter().filter(|route| !tried.contains(&Some(*route))).collect();
+    assert_eq!((left_out, tried.contains(&None)), (vec!["/validate"], false));
+    let is_body = |method: &str, path: &str| {
+        BODIES.iter().any(|(known, other, ..)| *known == method && route_of(other) == route_of(path))
+    };
+    let other = |(path, methods, _): &(&'static str, &[&str], Shape)| {
+        let other = |method: &&str| ["POST", "PATCH"].contains(method) && !is_body(method, path);
+        methods.iter().any(other).then_some(*path)
+    };
+    let mut others: Vec<_> = ROUTES.iter().filter_map(other).collect();
+    others.sort_unstable();
+    assert_eq!(others, OTHER_BODIES);
+}
 
 #[test]
 fn a_wrong_method_is_405_and_tells_which_are_allowed() {
@@ -151,19 +244,14 @@ fn a_path_that_is_not_percent_encoded_utf_8_is_4xx_in_the_shape_of_its_prefix() 
     let server = furnished();
     let before = stored(&server);
     for bad in ["%ff", "%", "%4", "%zz", "%00", "a%00b", "%C0%AF", "%ED%A0%80", "%u0041", "%%"] {
-        for (method, path) in [
-            ("GET", format!("/admin/api/applications/{bad}")),
-            ("PATCH", format!("/admin/api/applications/{bad}")),
-            ("DELETE", format!("/admin/api/applications/{bad}")),
-            ("POST", format!("/admin/api/applications/{bad}/rotate-secret")),
-            ("GET", format!("/admin/api/users/{bad}")),
-            ("DELETE", format!("/admin/api/users/{bad}/")),
-            ("POST", format!("/admin/api/users/{bad}/logout")),
-            ("GET", format!("/.well-known/oauth-authorization-server/{bad}")),
-        ] {
-            let response = server.send(authorized(method, &path, JSON, b"{}"));
-            assert!((400..500).contains(&response.status()), "{path}: {}", response.status());
-            assert_eq!(response.header("content-type"), Some(JSON), "{method} {path}");
+        for (path, _, shape) in ROUTES {
+            let route = route_of(path).expect("a route");
+            if route.contains('{') {
+                let path = route.replace("{}", bad).replace("{*}", bad);
+                for method in ["GET", "POST", "PATCH", "DELETE"] {
+                    assert_shape(&server.send(authorized(method, &path, JSON, b"{}")), 400, shape);
+                }
+            }
         }
         for path in
             [format!("/{bad}"), format!("/o/{bad}"), format!("/o/token{bad}"), format!("/sign_up/{bad}")]
@@ -239,13 +327,15 @@ fn a_form_has_at_most_100_parameters() {
 fn a_body_over_64_kib_is_413_whatever_is_in_it() {
     let server = furnished();
     let before = stored(&server);
-    for (method, path, media_type, shape) in BODIES {
-        for byte in [b' ', b'a', b'&', b'[', 0, 0xff] {
-            let body = vec![byte; 65_537];
-            assert_shape(&server.send(authorized(method, path, media_type, &body)), 413, shape);
-            let anonymous =
-                bytes_request(method.parse().unwrap(), path, &[("content-type", media_type)], &body);
-            assert_shape(&server.send(anonymous), 413, shape);
+    for (path, methods, shape) in ROUTES {
+        for method in methods.iter().filter(|method| ["POST", "PATCH"].contains(method)) {
+            for byte in [b' ', b'a', b'&', b'[', 0, 0xff] {
+                let body = vec![byte; 65_537];
+                assert_shape(&server.send(authorized(method, path, JSON, &body)), 413, shape);
+                let anonymous =
+                    bytes_request(method.parse().unwrap(), path, &[("content-type", FORM)], &body);
+                assert_shape(&server.send(anonymous), 413, shape);
+            }
         }
     }
     assert_eq!(stored(&server), before);
@@ -272,7 +362,7 @@ fn a_body_of_another_media_type_is_refused() {
             if takes_both && [FORM, JSON].contains(&wrong) {
                 continue;
             }
-            let status = if matches!(shape, Shape::Drf) { 415 } else { 400 };
+            let status = if path.starts_with("/sign_up") { 415 } else { 400 };
             for body in bodies {
                 assert_shape(&server.send(authorized(method, path, wrong, body)), status, shape);
             }
@@ -742,7 +832,16 @@ const HEADER_VALUES: &[&str] = &[
 
 /// With a user, a public and a confidential application of hers, and a login.
 fn furnished() -> TestServer {
-    let server = TestServer::with(&[("APPLICATION_REGISTRATION", "anyone")]);
+    let server = TestServer::with(&[
+        ("APPLICATION_REGISTRATION", "anyone"),
+        (
+            "SOCIAL_AUTH_PROVIDERS",
+            r#"{"google-oauth2": {"client_id": "c", "client_secret": "GOOGLE_SECRET"}}"#,
+        ),
+        ("GOOGLE_SECRET", "s"),
+        ("MAIL_CARRIER", "log"),
+        ("MAIL_FROM", "id@id.example"),
+    ]);
     server.user("alice");
     let builder = || server.application().origins(&["https://notes.example"]).set("owner", "alice".into());
     let public =
@@ -792,6 +891,12 @@ fn assert_shape(response: &TestResponse, status: u16, shape: Shape) {
         Shape::Page => {
             response.assert_status(status);
             assert_eq!(response.header("content-type"), Some("text/html; charset=utf-8"));
+            assert!(response.header("x-request-id").is_some());
+        }
+        Shape::OAuth1 => {
+            response.assert_status(status);
+            assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
+            assert!(response.header("www-authenticate").is_some_and(|header| header.starts_with("OAuth ")));
             assert!(response.header("x-request-id").is_some());
         }
     }
