@@ -83,6 +83,34 @@ fn every_fault_is_refused_and_does_not_use_the_code_up() {
 }
 
 #[test]
+fn the_operators_log_says_why_a_code_was_refused_and_the_answer_does_not() {
+    let server = TestServer::new();
+    let browser = logged_in(&server);
+    let (app, other) = (server.code_application(), server.code_application());
+    let code = browser.code(&app.authorization());
+    let answer = exchange_with(&app, "x", &[]).text();
+    let assert_refused = |response: &TestResponse, why: &str| {
+        assert_eq!(response.assert_error(400, "invalid_grant").text(), answer);
+        let reason = server.reason(response);
+        assert!(reason.ends_with(&format!(": {why}")), "{reason}");
+    };
+    assert_refused(&exchange_with(&other, &code, &[]), "it was issued to another application");
+    for (name, value, why) in [
+        ("redirect_uri", "-", "redirect_uri is missing"),
+        ("redirect_uri", "https://app.example/cb/", "redirect_uri is another one"),
+        ("code_verifier", "-", "code_verifier is missing"),
+        ("code_verifier", "x", "code_verifier is not that of code_challenge"),
+    ] {
+        assert_refused(&exchange_with(&app, &code, &[(name, value)]), why);
+    }
+    app.exchange(&code).tokens();
+    assert_refused(&app.exchange(&code), "it was used before: its family has been ended");
+    let code = browser.code(&app.authorization());
+    server.advance(60);
+    assert_refused(&app.exchange(&code), "it has expired");
+}
+
+#[test]
 fn a_code_is_whole_or_nothing() {
     let server = TestServer::new();
     let browser = logged_in(&server);

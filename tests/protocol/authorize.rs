@@ -613,6 +613,17 @@ fn an_error_that_is_sent_to_the_application_has_an_id_and_a_line_in_the_log() {
     let line = server.log().pop().expect("a line");
     assert_eq!(line["request_id"].as_str(), refused.header("x-request-id"));
     assert_eq!((&line["error"], &line["status"]), (&"unsupported_response_type".into(), &303.into()));
+    // It says what is wrong.
+    for (name, value) in
+        [("response_type", "id_token"), ("scope", "nonsense"), ("code_challenge", "x"), ("prompt", "x")]
+    {
+        let refused = browser.get(&app.authorization().with(name, value).path());
+        let said = Landing::of(&refused).get("error_description").to_owned();
+        assert!(said.contains(name), "{said}");
+        assert_eq!(server.reason(&refused), said);
+    }
+    let unknown = browser.get(&app.authorization().with("client_id", "x").path());
+    assert_eq!(server.reason(&unknown), "client_id is unknown");
     // What nobody did wrong is only counted.
     let lines = server.log().len();
     let none = browser.get(&app.authorization().with("prompt", "none").path());

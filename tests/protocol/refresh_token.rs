@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PASSWORD, TestServer};
+use crate::support::{PASSWORD, TestResponse, TestServer};
 
 const FRESH: &str = "fresh=1";
 const OTHER_MASTER_KEY: &str = "1:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
@@ -203,6 +203,29 @@ fn another_applications_token_is_refused_and_does_no_harm() {
     }
     server.assert_good(&second.access_token);
     app.refresh(second.refresh()).tokens();
+}
+
+#[test]
+fn the_operators_log_says_why_a_refresh_was_refused_and_the_answer_does_not() {
+    let server = TestServer::new();
+    let (app, other) = (server.public_application(), server.public_application());
+    server.user("alice");
+    let answer = app.refresh("x").text();
+    let assert_refused = |response: &TestResponse, why: &str| {
+        assert_eq!(response.assert_error(400, "invalid_grant").text(), answer);
+        let reason = server.reason(response);
+        assert!(reason.ends_with(&format!(": {why}")), "{reason}");
+    };
+    let [ended, replaced, old] = [(); 3].map(|()| app.log_in("alice"));
+    assert_refused(&other.refresh(old.refresh()), "it was issued to another application");
+    app.revoke(ended.refresh()).assert_status(200);
+    assert_refused(&app.refresh(ended.refresh()), "the family has ended");
+    app.refresh(app.refresh(replaced.refresh()).tokens().refresh()).tokens();
+    assert_refused(&app.refresh(replaced.refresh()), "it was replaced before: its family has been ended");
+    server.advance(2_592_000);
+    assert_refused(&app.refresh(old.refresh()), "it has expired");
+    server.admin("POST", "users/alice/logout", Value::Null).assert_status(204);
+    assert_refused(&app.refresh(old.refresh()), "the user has been logged out everywhere");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::support::{TestResponse, TestServer, request};
+use crate::support::{TestResponse, TestServer, Tokens, request};
 
 /// What no key of ours has made.
 const MADE_UP: &str = "pst_at_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -235,6 +235,30 @@ fn a_revoked_token_is_logged_under_its_request_id_without_the_token() {
     assert_eq!(line["request_id"].as_str(), response.header("x-request-id"));
     assert_eq!(line["error"], "invalid_token");
     assert!(!line.to_string().contains(&token) && !response.text().contains("ended"));
+}
+
+#[test]
+fn the_operators_log_says_why_a_token_was_refused_and_the_answer_does_not() {
+    let server = TestServer::with(&[("REFRESH_TOKEN_EXPIRE_SECONDS", "0")]);
+    let app = server.public_application();
+    server.user("alice");
+    let [ended, logged_out] = [(); 2].map(|()| app.log_in("alice"));
+    let assert_refused = |tokens: &Tokens, of_kv: &str, of_database: &str| {
+        for (query, why) in [("", of_kv), ("fresh=1", of_database)] {
+            let isolate = server.another_isolate();
+            let response = isolate.validate_with(&tokens.access_token, query, &[]);
+            let said = response.assert_bearer_error(401, "invalid_token").json()["error_description"].clone();
+            assert_eq!(isolate.reason(&response), format!("{}: {why}", said.as_str().unwrap()));
+        }
+    };
+    app.revoke(ended.refresh()).assert_status(200);
+    assert_refused(&ended, "the family has ended", "the family has ended");
+    server.admin("POST", "users/alice/logout", serde_json::Value::Null).assert_status(204);
+    let everywhere = "the user has been logged out everywhere";
+    assert_refused(&logged_out, "the user has ended all their tokens", everywhere);
+    let expired = app.log_in("alice");
+    server.advance(36_000);
+    assert_refused(&expired, "the token has expired", "the token has expired");
 }
 
 #[test]

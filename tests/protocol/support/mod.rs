@@ -153,6 +153,14 @@ impl TestServer {
         self.log.borrow().clone()
     }
 
+    /// Why a request was refused, as the log has it under the id of the answer.
+    #[track_caller]
+    pub fn reason(&self, response: &TestResponse) -> String {
+        let id = response.header("x-request-id").expect("an id");
+        let line = self.log().into_iter().find(|line| line["request_id"] == id).expect("a line");
+        line["detail"].as_str().expect("a detail").to_owned()
+    }
+
     pub fn send(&self, request: Request) -> TestResponse {
         TestResponse(block_on(handle(&request, &self.app)))
     }
