@@ -4,7 +4,8 @@ use futures_executor::block_on;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, request};
+use crate::support::oauth1::SigningClient;
+use crate::support::{CALLBACK, PASSWORD, TestServer, form_request, request};
 
 fn count(server: &TestServer, table: &str) -> i64 {
     server.db.number(&format!("SELECT count(*) FROM {table}"))
@@ -165,6 +166,86 @@ fn cleartokens_goes_in_bounded_steps() {
     let steps: Vec<Value> = (0..3).map(|_| clear(&server)).collect();
     let step = |families: u32, more: bool| json!({"deleted": {"families": families, "grants": 0, "attempts": 0, "audit_events": 0, "sessions": 0, "authorization_codes": 0, "mail_links": 0, "oauth1_tokens": 0, "oauth1_nonces": 0}, "more": more});
     assert_eq!(steps, [step(500, true), step(500, true), step(200, false)]);
+}
+
+/// What is over at a moment, wherever it came from.
+const OVER_BY_TIME: [&str; 7] = [
+    "attempts",
+    "audit_events",
+    "sessions",
+    "authorization_codes",
+    "mail_links",
+    "oauth1_tokens",
+    "oauth1_nonces",
+];
+
+/// Stores 1,200 rows in each of these tables that have been over since 1970.
+fn store_old_rows(server: &TestServer) {
+    for table in OVER_BY_TIME {
+        let values = server.db.text(&format!(
+            "SELECT group_concat(CASE WHEN type = 'TEXT' THEN '''x'' || n' WHEN pk THEN '-n' ELSE '1' END)
+             FROM pragma_table_info('{table}')"
+        ));
+        server.db.execute(&format!(
+            "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1200)
+             INSERT INTO {table} SELECT {values} FROM c"
+        ));
+    }
+}
+
+/// How many of them are left.
+fn old_rows(server: &TestServer, table: &str) -> i64 {
+    let time = if table == "audit_events" { "created_at" } else { "expires_at" };
+    count(server, &format!("{table} WHERE {time} = 1"))
+}
+
+#[test]
+fn every_kind_of_row_goes_in_bounded_steps() {
+    let server = TestServer::new();
+    store_old_rows(&server);
+    for (deleted, left, more) in [(500, 700, true), (500, 200, true), (200, 0, false)] {
+        let cleared = clear(&server);
+        assert_eq!(cleared["more"], more);
+        for table in OVER_BY_TIME {
+            let told = (&cleared["deleted"][table], old_rows(&server, table));
+            assert_eq!(told, (&deleted.into(), left), "{table}");
+        }
+    }
+}
+
+#[test]
+fn what_stores_a_row_deletes_four_old_ones() {
+    let server = TestServer::with(&[("MAIL_CARRIER", "log"), ("MAIL_FROM", "id@id.example")]);
+    let app = server.application().public().grants(&["authorization_code", "password"]);
+    let app = app.redirect_uri(CALLBACK).create();
+    let signing = server.application().grants(&["oauth1"]).redirect_uri(CALLBACK).create();
+    let ann = json!({"username": "ann", "password": PASSWORD, "email": "ann@mail.example"});
+    server.admin("POST", "users", ann).assert_status(201);
+    let browser = server.browser();
+    store_old_rows(&server);
+    let mut expected = [1_200; OVER_BY_TIME.len()];
+    let mut assert_fewer = |after: &str, fewer: &[&str]| {
+        for (table, left) in OVER_BY_TIME.iter().zip(&mut expected) {
+            *left -= if fewer.contains(table) { 4 } else { 0 };
+            assert_eq!(old_rows(&server, table), *left, "{table} after {after}");
+        }
+    };
+    app.password("ann", "a wrong one").assert_error(400, "invalid_grant");
+    assert_fewer("a wrong password", &["attempts"]);
+    browser.log_in("ann");
+    assert_fewer("a login on the page", &["attempts", "sessions", "audit_events"]);
+    let form = [("username", "bob"), ("password", PASSWORD)];
+    server.send(form_request("/sign_up/", &[("cf-connecting-ip", "192.0.2.1")], &form)).assert_status(201);
+    assert_fewer("a sign-up", &["attempts", "audit_events"]);
+    let code = browser.code(&app.authorization());
+    assert_fewer("a code", &["authorization_codes"]);
+    app.exchange(&code).tokens();
+    assert_fewer("what it bought", &["audit_events"]);
+    let form = browser.get("/accounts/password/reset/");
+    browser.submit_once(&form, &[("email", "ann@mail.example")]).assert_status(303);
+    assert_fewer("a link by e-mail", &["attempts", "mail_links"]);
+    SigningClient::of(&signing, &server).request_token(CALLBACK).credentials();
+    assert_fewer("a request token", &["oauth1_tokens", "oauth1_nonces"]);
 }
 
 #[test]
