@@ -74,6 +74,16 @@ fn no_statement_of_the_server_scans_a_table_that_grows() {
     assert!(statements >= 50, "{statements}");
 }
 
+#[test]
+fn a_scan_of_a_table_that_grows_is_seen_whatever_it_is_called_there() {
+    let server = TestServer::new();
+    for name in ["attempts", "p", "pa", "c_", "c_1"] {
+        let sql = format!("SELECT {name}.subject FROM attempts {name} WHERE +{name}.expires_at < 1");
+        assert_eq!(server.db.scans(&sql).len(), 1, "{sql}");
+    }
+    assert_eq!(server.db.scans("SELECT p.owner_id FROM purges p WHERE p.is_deleted"), [""; 0]);
+}
+
 /// The texts that stand in a source: all that is between two quotation marks, comments left out.
 fn texts(source: &str) -> impl Iterator<Item = &str> {
     let code = source.split("#[cfg(test)]").next().unwrap_or(source);
