@@ -262,6 +262,21 @@ fn the_operators_log_says_why_a_token_was_refused_and_the_answer_does_not() {
 }
 
 #[test]
+fn an_isolate_remembers_ten_thousand_tokens() {
+    let server = TestServer::new();
+    let app = server.confidential_application();
+    let tokens: Vec<String> = (0..10_000).map(|_| app.client_credentials().tokens().access_token).collect();
+    let isolate = server.another_isolate();
+    let before = (server.db.round_trips.get(), server.kv.reads.get());
+    for _ in 0..2 {
+        for token in &tokens {
+            isolate.validate(token).assert_status(200);
+        }
+        assert_eq!((server.db.round_trips.get(), server.kv.reads.get()), (before.0, before.1 + 10_000));
+    }
+}
+
+#[test]
 fn a_token_tampered_by_one_byte_is_refused_without_asking_anybody() {
     let server = TestServer::new();
     let token = token(&server);

@@ -86,8 +86,9 @@ impl HotTokens for Shared {
         super::sqlite::take_turns().await;
         self.0.check()?;
         self.0.reads.set(self.0.reads.get() + 1);
-        let entries = self.0.entries();
-        Ok(keys.iter().map(|key| entries.get(key).map(|entry| entry.value.clone())).collect())
+        let (entries, now) = (self.0.entries.borrow(), self.0.clock.get());
+        let live = |key: &String| entries.get(key).filter(|entry| entry.expires_at > now);
+        Ok(keys.iter().map(|key| live(key).map(|entry| entry.value.clone())).collect())
     }
 
     async fn put(&self, key: &str, value: &str, lifetime: Lifetime) -> Result<(), HotError> {
