@@ -10,7 +10,7 @@ use postern::model::address::Address;
 use postern::model::application::Registration;
 use postern::model::family::TokenDigest;
 use postern::model::fields::Fields;
-use postern::model::id::{FamilyId, UserId};
+use postern::model::id::{ApplicationId, FamilyId, UserId};
 use postern::model::limit::Limit;
 use postern::model::scope::Scope;
 use postern::model::session::SessionToken;
@@ -29,11 +29,13 @@ use postern::protocol::uri::{
     is_same_redirect, policy_sources, shown_target,
 };
 use postern::settings::{Settings, Variable};
+use postern::tokens::oauth1::from_subject_token;
 use postern::tokens::record::TokenRecord;
 use postern::tokens::token::{AccessToken, RefreshToken};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use crate::support::oauth1::SigningClient;
 use crate::support::{
     CALLBACK, MASTER_KEY, PASSWORD, TestResponse, TestServer, bytes_request, form_of, form_request,
     percent_encode,
@@ -375,6 +377,55 @@ proptest! {
     }
 
     #[test]
+    fn social_bearer_headers(header in text(), scheme in "(?i:bearer)", backend in "[a-z0-9-]{1,12}", token in text()) {
+        let token = token.trim_matches(' ');
+        let whole = format!("{scheme} {backend}  {token} ");
+        let read = authorization::parse_social_bearer(&whole).unwrap();
+        prop_assert_eq!((read.backend, read.token), (&*backend, Some(token).filter(|token| !token.is_empty())));
+        for header in [header.clone(), format!("{scheme} {header}")] {
+            let first = header.split(' ').next().unwrap();
+            let Some(read) = authorization::parse_social_bearer(&header) else {
+                prop_assert!(!first.eq_ignore_ascii_case("bearer"));
+                continue;
+            };
+            prop_assert!(first.eq_ignore_ascii_case("bearer") && !read.backend.contains(' '));
+            // Nothing is lost but blanks.
+            let read = format!("{first}{}{}", read.backend, read.token.unwrap_or_default());
+            prop_assert_eq!(read.replace(' ', ""), header.replace(' ', ""));
+        }
+    }
+
+    #[test]
+    fn cursors_of_lists(text in text(), bytes in prop::collection::vec(any::<u8>(), 0..20), id in "[A-Za-z0-9_-]{15,17}", number in any::<i64>()) {
+        let text = text.replace('\0', "");
+        let user = format!("{text}\0{id}");
+        SITE.with(|site| {
+            for cursor in [text.clone(), base64url(text.as_bytes()), base64url(&bytes), base64url(user.as_bytes()), base64url(number.to_string().as_bytes()), id.clone()] {
+                let query = format!("cursor={}", percent_encode(&cursor));
+                let key = from_base64url(&cursor).and_then(|key| String::from_utf8(key).ok());
+                let is_number = key.as_ref().is_some_and(|key| key.parse().is_ok_and(|id: i64| id <= 1 << 53));
+                for (list, is_good) in [
+                    ("applications", key.is_some()),
+                    ("users", key.as_ref().is_some_and(|key| key.contains('\0'))),
+                    ("audit-events", is_number),
+                ] {
+                    let response = site.server.admin("GET", &format!("{list}?{query}"), Value::Null);
+                    assert_cursor(&response, is_good || cursor.is_empty());
+                }
+                for list in ["/o/applications/", "/o/authorized_tokens/"] {
+                    let headers = [("cookie", &*site.cookies)];
+                    let list = bytes_request(http::Method::GET, &format!("{list}?{query}"), &headers, b"");
+                    let is_good = cursor.is_empty() || ApplicationId::parse(&cursor).is_some();
+                    site.server.send(list).assert_status(if is_good { 200 } else { 400 });
+                }
+                let reencrypt = |cursor: &str| site.server.admin("POST", "reencrypt", json!({"cursor": cursor}));
+                assert_cursor(&reencrypt(&cursor), false);
+                assert_cursor(&reencrypt(&format!("social_accounts.{cursor}")), true);
+            }
+        });
+    }
+
+    #[test]
     fn encodings(text in text(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
         let _ = (from_base64(&text), UserId::parse(&text), FamilyId::parse(&text), TokenDigest::parse(&text));
         prop_assert_eq!(from_base64url(&base64url(&bytes)), Some(bytes.clone()));
@@ -604,6 +655,48 @@ proptest! {
         prop_assert!(AccessToken::parse(&spoil(&token), &keys).is_none());
         let _ = KeyRing::parse(&text);
     }
+
+    #[test]
+    fn pairs_of_oauth1_as_subject_tokens(text in text(), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        thread_local! {
+            static REAL: String = an_oauth1_pair();
+        }
+        let real = REAL.with(Clone::clone);
+        let keys = KeyRing::parse(MASTER_KEY).unwrap();
+        let mut spoilt = real.clone().into_bytes();
+        spoilt[at.index(real.len())] ^= flip;
+        let spoilt = String::from_utf8_lossy(&spoilt);
+        let (token, secret) = real.split_at(1 + at.index(real.len() - 1));
+        for made_up in [&*text, &*spoilt, token, secret, &format!("oauth_token={text}&oauth_token_secret={text}")] {
+            prop_assert!(from_subject_token(made_up, &keys).is_none(), "{}", made_up);
+        }
+        // However it is written, it is known by one text.
+        let (token, secret) = real.split_once('&').unwrap();
+        for written in [real.clone(), format!("{secret}&{token}"), format!("{real}&{text}"), format!("{text}&{real}")] {
+            if let Some((_, known)) = from_subject_token(&written, &keys) {
+                prop_assert_eq!(known.expose(), &*real);
+            } else {
+                prop_assert!(!text.is_empty() && written.contains(&text) && written.len() > real.len());
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn assert_cursor(response: &TestResponse, is_good: bool) {
+    match is_good {
+        true => response.assert_status(200),
+        false => response.assert_fields(400, &["cursor"]),
+    };
+}
+
+/// The answer of `/oauth/access_token/`, as it is.
+fn an_oauth1_pair() -> String {
+    let server = TestServer::new();
+    server.user("alice");
+    let app = server.application().grants(&["oauth1"]).redirect_uri(CALLBACK).create();
+    let pair = SigningClient::of(&app, &server).three_legs("alice");
+    encode(&[("oauth_token", pair.token), ("oauth_token_secret", pair.secret)])
 }
 
 fn a_token_and_its_record() -> (String, String) {
