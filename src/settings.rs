@@ -461,6 +461,8 @@ mod tests {
         assert_eq!(settings.address_failure_limit, limit(100, 900));
         assert_eq!(settings.mail_limit, limit(5, 3_600));
         assert!(settings.mail.is_none());
+        let hash = settings.password_hasher.hash("x", [0; 16]).unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_eq!(read("SIGN_UP_LIMIT", Some("0")).unwrap().sign_up_limit, None);
         assert_eq!(read("SIGN_UP_LIMIT", Some("3/5")).unwrap().sign_up_limit, limit(3, 5));
         assert_eq!(read("REFRESH_TOKEN_EXPIRE_SECONDS", Some("0")).unwrap().refresh_token_lifetime, None);
