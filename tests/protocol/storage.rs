@@ -84,6 +84,13 @@ fn a_scan_of_a_table_that_grows_is_seen_whatever_it_is_called_there() {
     assert_eq!(server.db.scans("SELECT p.owner_id FROM purges p WHERE p.is_deleted"), [""; 0]);
 }
 
+#[test]
+fn every_table_is_strict() {
+    let lax = "SELECT count(*) FROM pragma_table_list
+               WHERE schema = 'main' AND name NOT LIKE 'sqlite%' AND NOT strict";
+    assert_eq!(TestServer::new().db.number(lax), 0);
+}
+
 /// The texts that stand in a source: all that is between two quotation marks, comments left out.
 fn texts(source: &str) -> impl Iterator<Item = &str> {
     let code = source.split("#[cfg(test)]").next().unwrap_or(source);
