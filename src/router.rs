@@ -34,6 +34,10 @@ type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
 #[derive(Clone)]
 pub struct BodyTooLong;
 
+/// Stands among the extensions of the limiter's refusal: for that the database is not asked anything.
+#[derive(Clone)]
+struct Burst;
+
 struct Route {
     /// `{}` takes one segment, `{*}` all that follow. Every path answers with and without a slash at its end.
     path: &'static str,
@@ -416,7 +420,8 @@ async fn find_and_call(request: &Request, app: &App) -> (Response, &'static str)
     };
     let mut response = call_route(route, &call).await;
     if route.cors && request.method() != Method::OPTIONS {
-        cors::allow_origin(&call, &mut response).await;
+        let may_ask = response.extensions().get::<Burst>().is_none();
+        cors::allow_origin(&call, &mut response, may_ask).await;
     }
     (response, route.path)
 }
@@ -480,7 +485,9 @@ async fn call_route(route: &Route, call: &Call<'_>) -> Response {
         return response;
     };
     if route.limited && !is_within_bounds(call).await {
-        return too_many(route.shape);
+        let mut response = too_many(route.shape);
+        response.extensions_mut().insert(Burst);
+        return response;
     }
     if route.limited && route.shape != Shape::Page && cors::is_strangers_page(call).await {
         return refuse(route.shape, StatusCode::FORBIDDEN, "no application lists the origin of this page");

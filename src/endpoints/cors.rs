@@ -17,7 +17,7 @@ use crate::store::database::StoreError;
 pub async fn preflight(call: &Call<'_>, methods: &str) -> Response {
     let mut response = empty(StatusCode::NO_CONTENT);
     set(&mut response, http::header::ALLOW, methods);
-    allow_origin(call, &mut response).await;
+    allow_origin(call, &mut response, true).await;
     if response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
         set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, methods);
         set(&mut response, ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type");
@@ -26,8 +26,9 @@ pub async fn preflight(call: &Call<'_>, methods: &str) -> Response {
     response
 }
 
-/// Lets the front-end read the answer, if the request's own application lists its origin, or, where none is known, any.
-pub async fn allow_origin(call: &Call<'_>, response: &mut Response) {
+/// Lets the front-end read the answer, if the request's own application lists its origin, or, where none is known, any, as far
+/// as the isolate remembers that or `may_ask`.
+pub async fn allow_origin(call: &Call<'_>, response: &mut Response, may_ask: bool) {
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     let Ok(Some(origin)) = header(call.request, ORIGIN.as_str()) else {
         return;
@@ -35,6 +36,7 @@ pub async fn allow_origin(call: &Call<'_>, response: &mut Response) {
     let requester = call.requester.borrow().clone();
     let is_allowed = match requester {
         Some(application) => application.allows_origin(origin),
+        None if !may_ask => remembered(origin, call).unwrap_or(false),
         // If the database does not answer, the browser has to wait for a better time.
         None => any_allows(origin, call).await.unwrap_or(false),
     };
@@ -61,11 +63,14 @@ async fn any_allows(origin: &str, call: &Call<'_>) -> Result<bool, StoreError> {
     if check_origin(origin).is_err() {
         return Ok(false);
     }
-    let remembered = app.memory.borrow().origin(origin, app.clock.now());
-    if let Some(is_allowed) = remembered {
+    if let Some(is_allowed) = remembered(origin, call) {
         return Ok(is_allowed);
     }
     let is_allowed = applications::any_allows_origin(origin, &*app.db).await?;
     app.memory.borrow_mut().remember_origin(origin, is_allowed, app.clock.now());
     Ok(is_allowed)
+}
+
+fn remembered(origin: &str, call: &Call<'_>) -> Option<bool> {
+    call.app.memory.borrow().origin(origin, call.app.clock.now())
 }
