@@ -87,40 +87,12 @@ fn read_listed(row: &Row) -> Result<ListedGrant, StoreError> {
     })
 }
 
-/// Ends a grant, and with it every token that came of it, unless it has ended before. `keep`: as for [`expired::clear`].
+/// Ends a grant, and with it every token that came of it, unless it has ended before. If there is a `successor`, what the user
+/// had agreed to on a page stays agreed to: it is theirs to take back, not the application's, and goes on as that grant, of
+/// which nothing has come yet. `keep`: as for [`expired::clear`].
 pub async fn end(
     grant: &GrantId,
-    event: &AuditEvent,
-    keep: Lifetime,
-    now: Timestamp,
-    db: &dyn Database,
-) -> Result<(), StoreError> {
-    end_and(None, grant, event, keep, now, db).await
-}
-
-/// As [`end`]. What the user had agreed to on a page is theirs to take back, not the application's: it goes on as another
-/// grant, of which nothing has come yet.
-pub async fn renew(
-    grant: &GrantId,
-    successor: &GrantId,
-    event: &AuditEvent,
-    keep: Lifetime,
-    now: Timestamp,
-    db: &dyn Database,
-) -> Result<(), StoreError> {
-    let succeed = Statement::new(
-        "INSERT INTO grants (id, user_id, application_id, scope, created_at)
-         SELECT ?2, user_id, application_id, scope, created_at FROM grants
-         WHERE id = ?1 AND scope <> '' AND changes() > 0",
-    )
-    .bind(grant)
-    .bind(successor);
-    end_and(Some(succeed), grant, event, keep, now, db).await
-}
-
-async fn end_and(
-    succeed: Option<Statement>,
-    grant: &GrantId,
+    successor: Option<&GrantId>,
     event: &AuditEvent,
     keep: Lifetime,
     now: Timestamp,
@@ -129,7 +101,14 @@ async fn end_and(
     let end = Statement::new("UPDATE grants SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL");
     // `changes()` is first what was ended, then whether that was noted: one as much as the other.
     let mut batch = vec![end.bind(grant).bind(now), audit_events::note(event, now)];
-    batch.extend(succeed);
+    batch.extend(successor.map(|successor| {
+        let succeed = Statement::new(
+            "INSERT INTO grants (id, user_id, application_id, scope, created_at)
+             SELECT ?2, user_id, application_id, scope, created_at FROM grants
+             WHERE id = ?1 AND scope <> '' AND changes() > 0",
+        );
+        succeed.bind(grant).bind(successor)
+    }));
     batch.extend(expired::delete_left_behind(keep, now));
     db.batch(batch).await.map(drop)
 }

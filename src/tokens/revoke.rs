@@ -56,7 +56,7 @@ pub async fn mark_family(family: &FamilyId, app: &App) -> Result<(), RevocationF
 /// # Errors
 /// The database or KV did not answer.
 pub async fn end_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
-    grants::end(grant, event, app.settings.access_token_lifetime, app.clock.now(), &*app.db).await?;
+    end_in_database(grant, None, event, app).await?;
     mark_grant(grant, app).await
 }
 
@@ -66,9 +66,18 @@ pub async fn end_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result
 /// The database or KV did not answer.
 pub async fn renew_grant(grant: &GrantId, event: &AuditEvent, app: &App) -> Result<(), RevocationFailed> {
     let successor = GrantId::random(&*app.random);
-    grants::renew(grant, &successor, event, app.settings.access_token_lifetime, app.clock.now(), &*app.db)
-        .await?;
+    end_in_database(grant, Some(&successor), event, app).await?;
     mark_grant(grant, app).await
+}
+
+async fn end_in_database(
+    grant: &GrantId,
+    successor: Option<&GrantId>,
+    event: &AuditEvent,
+    app: &App,
+) -> Result<(), StoreError> {
+    let keep = app.settings.access_token_lifetime;
+    grants::end(grant, successor, event, keep, app.clock.now(), &*app.db).await
 }
 
 /// Puts the marks of what has ended a family, the family itself or its grant: whoever ended it may have failed to.
