@@ -145,6 +145,7 @@ CREATE TABLE IF NOT EXISTS purges (
   token_epoch INTEGER NOT NULL,
   is_deleted  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deleted_owners ON purges (owner_id) WHERE is_deleted = 1;
 
 -- Browsers in which a person is logged in. `digest` is that of the cookie; `user_epoch` as in `families`. `expires_at` is
 -- when it ends if nobody comes back, `ends_at` when it ends in any case.

@@ -18,7 +18,8 @@ export async function readAtMost(stream, longest) {
  */
 export async function readBody({ headers, body }, longest) {
   const told = Number(headers.get("content-length") ?? NaN);
-  if (!body || !Number.isInteger(told) || told < 0 || told > longest) return readAtMost(body, longest);
+  if (told > longest) return null;
+  if (!body || !Number.isInteger(told) || told < 0) return readAtMost(body, longest);
   const { value } = await body.getReader({ mode: "byob" }).readAtLeast(told + 1, new Uint8Array(told + 1));
   const length = value?.length ?? 0;
   if (length < told) throw new Error("the body broke off");

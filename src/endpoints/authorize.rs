@@ -129,8 +129,7 @@ fn verify<'a>(
         return Err(OAuthError::invalid_request(fault.to_string()));
     }
     let schemes = &call.app.settings.redirect_schemes;
-    let redirect = VerifiedRedirect::verify(redirect_uri, application, schemes, &call.issuer)
-        .map_err(OAuthError::invalid_request)?;
+    let redirect = VerifiedRedirect::verify(redirect_uri, application, schemes, &call.issuer)?;
     let response_type = ResponseType::read(params).unwrap_or(ResponseType::Code);
     let mode =
         ResponseMode::read(params, response_type).unwrap_or_else(|_| ResponseMode::default_of(response_type));

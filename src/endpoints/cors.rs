@@ -35,7 +35,11 @@ pub async fn allow_origin(call: &Call<'_>, response: &mut Response, may_ask: boo
     };
     let requester = call.requester.borrow().clone();
     let is_allowed = match requester {
-        Some(application) => application.allows_origin(origin),
+        Some(application) if application.allows_origin(origin) => {
+            call.app.memory.borrow_mut().remember_origin(origin, true, call.app.clock.now());
+            true
+        }
+        Some(_) => false,
         None if !may_ask => remembered(origin, call).unwrap_or(false),
         // If the database does not answer, the browser has to wait for a better time.
         None => any_allows(origin, call).await.unwrap_or(false),

@@ -31,23 +31,30 @@ impl VerifiedRedirect {
     /// (RFC 8252 §7.3). It may be left out if there is only one (RFC 6749 §3.1.2.3).
     ///
     /// # Errors
-    /// Why not, for the person and for the operator's log. Nothing may be sent to where it points.
+    /// Why not; which part is wrong is for the operator's log alone. Nothing may be sent to where it points.
     pub fn verify(
         asked: Option<&str>,
         application: &Application,
         schemes: &RedirectSchemes,
         issuer: &str,
-    ) -> Result<Self, &'static str> {
+    ) -> Result<Self, OAuthError> {
         let registered = &application.registration.redirect_uris;
+        let refused = |why| Err(OAuthError::invalid_request(why));
         let uri = match (asked, registered.as_slice()) {
             (Some(asked), _) if registered.iter().any(|known| uri::is_same_redirect(known, asked)) => asked,
-            (Some(asked), _) => return Err(uri::redirect_difference(registered, asked)),
+            (Some(asked), _) => {
+                let why = "redirect_uri is not one that the application has registered";
+                return refused(why)
+                    .map_err(|error| error.because(uri::redirect_difference(registered, asked)));
+            }
             (None, [only]) => only,
-            (None, []) => return Err("the application has registered no redirect URI"),
-            (None, _) => return Err("redirect_uri is missing, and the application has registered several"),
+            (None, []) => return refused("the application has registered no redirect URI"),
+            (None, _) => {
+                return refused("redirect_uri is missing, and the application has registered several");
+            }
         };
         if !schemes.allow(uri) {
-            return Err("redirect_uri has a scheme that this server does not allow");
+            return refused("redirect_uri has a scheme that this server does not allow");
         }
         Ok(Self {
             uri: uri.to_owned(),

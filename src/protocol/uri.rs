@@ -105,23 +105,24 @@ fn without_port(uri: &str) -> Option<(&str, &str)> {
 /// Why a redirect URI is none of the registered ones: the first part that differs from the one that it is most like.
 pub fn redirect_difference(registered: &[String], asked: &str) -> &'static str {
     let Some(asked) = parts(asked) else {
-        return "redirect_uri is not registered: it is no URI";
+        return "it is no URI";
     };
     let same = |uri: [String; 3]| uri.iter().zip(&asked).take_while(|(one, other)| one == other).count();
     match registered.iter().filter_map(|uri| parts(uri)).map(same).max() {
-        None => "the application has registered no redirect URI",
-        Some(0) => "redirect_uri is not registered: its scheme differs",
-        Some(1) => "redirect_uri is not registered: its host or port differs",
-        Some(2) => "redirect_uri is not registered: its path differs",
-        Some(_) => "redirect_uri is not registered: its query or fragment differs",
+        None => "there is none",
+        Some(0) => "its scheme differs",
+        Some(1) => "its host or port differs",
+        Some(2) => "its path differs",
+        Some(_) => "its query or fragment differs",
     }
 }
 
-/// Scheme, authority and path.
+/// Scheme, authority and path, without the port of a loopback address.
 fn parts(uri: &str) -> Option<[String; 3]> {
-    let uri = Uri::parse(uri).ok()?;
-    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
-    Some([uri.scheme().as_str().to_owned(), authority.to_owned(), uri.path().as_str().to_owned()])
+    let uri = without_port(uri).map_or_else(|| uri.to_owned(), |(host, path)| format!("{host}{path}"));
+    let uri = Uri::parse(uri.as_str()).ok()?;
+    let authority = uri.authority().map(|authority| format!("//{}", authority.as_str()));
+    Some([uri.scheme().as_str().to_owned(), authority.unwrap_or_default(), uri.path().as_str().to_owned()])
 }
 
 /// True if a redirect URI leads to a program on the person's device: a loopback address or a private-use scheme.
@@ -324,19 +325,20 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let registered = ["https://app.example/cb?x=1", "http://127.0.0.1/cb"].map(str::to_owned);
+        let registered = ["https://app.example/cb?x=1", "http://127.0.0.1/cb", "com.example.app:/cb"];
+        let registered = registered.map(str::to_owned);
         for (asked, part) in [
             ("app.example/cb", "it is no URI"),
-            ("com.example.app:/cb", "its scheme differs"),
+            ("com.example.another:/cb", "its scheme differs"),
+            ("com.example.app:///cb", "its host or port differs"),
             ("https://evil.example/cb?x=1", "its host or port differs"),
             ("https://app.example:444/cb?x=1", "its host or port differs"),
             ("https://app.example/cb/", "its path differs"),
             ("https://app.example/cb", "its query or fragment differs"),
             ("https://app.example/cb?x=1#", "its query or fragment differs"),
-            ("http://127.0.0.1:4000/other", "its host or port differs"),
+            ("http://127.0.0.1:4000/other", "its path differs"),
         ] {
-            let said = redirect_difference(&registered, asked);
-            assert_eq!(said, format!("redirect_uri is not registered: {part}"), "{asked}");
+            assert_eq!(redirect_difference(&registered, asked), part, "{asked}");
         }
     }
 

@@ -67,7 +67,7 @@ fn left_behind(before: Timestamp, limit: i64) -> Vec<Statement> {
         step(END_GRANTS_OF_DELETED_USERS).bind(before),
         step(END_GRANTS_OF_DELETED_APPLICATIONS).bind(before),
         step(DELETE_ENDED_GRANTS).bind(before),
-        step(DELETE_PURGES_THAT_ARE_DONE),
+        step(DELETE_PURGES_OF_DELETED),
     ]
 }
 
@@ -80,6 +80,7 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
     ];
     batch.extend(left_behind(before(keep, now), STEP));
     batch.extend([
+        Statement::new(DELETE_PURGES_OF_EPOCHS).bind(STEP),
         attempts::delete_expired(now, STEP),
         audit_events::delete_expired(now, STEP),
         sessions::delete_expired(now, STEP),
@@ -94,13 +95,13 @@ pub async fn clear(keep: Lifetime, now: Timestamp, db: &dyn Database) -> Result<
     Ok(Cleared {
         families: sum(&[0, 1, 2, 3]),
         grants: sum(&[6]),
-        attempts: sum(&[8]),
-        audit_events: sum(&[9]),
-        sessions: sum(&[10]),
-        authorization_codes: sum(&[11]),
-        mail_links: sum(&[12]),
-        oauth1_tokens: sum(&[13]),
-        oauth1_nonces: sum(&[14]),
+        attempts: sum(&[9]),
+        audit_events: sum(&[10]),
+        sessions: sum(&[11]),
+        authorization_codes: sum(&[12]),
+        mail_links: sum(&[13]),
+        oauth1_tokens: sum(&[14]),
+        oauth1_nonces: sum(&[15]),
         more: changed.iter().any(|&count| count >= STEP.unsigned_abs()),
     })
 }
@@ -138,12 +139,15 @@ const DELETE_ENDED_GRANTS: &str =
     "DELETE FROM grants WHERE id IN (SELECT id FROM grants g WHERE g.ended_at <= ?2
    AND NOT EXISTS (SELECT 1 FROM families f WHERE f.grant_id = g.id) LIMIT ?1)";
 
-const DELETE_PURGES_THAT_ARE_DONE: &str = "DELETE FROM purges WHERE owner_id IN (
-   SELECT owner_id FROM purges p WHERE NOT EXISTS (
-     SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
-     WHERE g.user_id = p.owner_id AND g.ended_at IS NULL
-     AND (p.is_deleted = 1 OR f.user_epoch < p.token_epoch))
+const DELETE_PURGES_OF_DELETED: &str = "DELETE FROM purges WHERE owner_id IN (
+   SELECT owner_id FROM purges p WHERE p.is_deleted = 1
+   AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.user_id = p.owner_id AND g.ended_at IS NULL)
+   AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.application_id = p.owner_id AND g.ended_at IS NULL) LIMIT ?1)";
+
+const DELETE_PURGES_OF_EPOCHS: &str = "DELETE FROM purges WHERE owner_id IN (
+   SELECT owner_id FROM purges p WHERE p.is_deleted = 0 AND NOT EXISTS (
+     SELECT 1 FROM grants g JOIN families f ON f.grant_id = g.id
+     WHERE g.user_id = p.owner_id AND g.ended_at IS NULL AND f.user_epoch < p.token_epoch)
    AND NOT EXISTS (
-     SELECT 1 FROM grants g LEFT JOIN families f ON f.grant_id = g.id
-     WHERE g.application_id = p.owner_id AND g.ended_at IS NULL
-     AND (p.is_deleted = 1 OR f.application_epoch < p.token_epoch)) LIMIT ?1)";
+     SELECT 1 FROM grants g JOIN families f ON f.grant_id = g.id
+     WHERE g.application_id = p.owner_id AND g.ended_at IS NULL AND f.application_epoch < p.token_epoch) LIMIT ?1)";

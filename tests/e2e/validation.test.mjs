@@ -280,6 +280,7 @@ test("a body that is shorter than a caller with a binding tells is none", async 
   const text = "username=short&password=open-sesame-1001"; // 40 bytes
   const send = async (length) => (await postern.caller("/text", ["/sign_up/", { "Content-Length": length }, text])).resolved;
   for (const length of ["41", "80", "65536"]) assert.equal(await send(length), 400, length);
+  assert.equal(await send("65537"), 413);
   assert.equal(await send("40"), 201);
 });
 

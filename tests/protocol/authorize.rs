@@ -183,6 +183,23 @@ fn a_request_that_has_nowhere_to_go_back_to_is_a_page() {
 }
 
 #[test]
+fn the_log_alone_tells_which_part_of_a_redirect_uri_is_wrong() {
+    let server = TestServer::new();
+    let app = server.code_application();
+    let pages = [
+        ("https://evil.example/cb", "its host or port differs"),
+        ("https://app.example/x", "its path differs"),
+    ]
+    .map(|(asked, why)| {
+        let page = server.browser().get(&app.authorization().with("redirect_uri", asked).path());
+        let said = "redirect_uri is not one that the application has registered";
+        assert_eq!(server.reason(&page), format!("{said}: {why}"));
+        page.text().replace(page.header("x-request-id").unwrap(), "")
+    });
+    assert_eq!(pages[0], pages[1]);
+}
+
+#[test]
 fn a_redirect_uri_may_be_left_out_if_one_is_registered() {
     // RFC 6749 §3.1.2.3, §4.1.3
     let server = TestServer::new();

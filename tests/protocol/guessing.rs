@@ -576,6 +576,22 @@ fn sign_ups_clear_away_what_was_counted_of_others() {
     }
 }
 
+#[test]
+fn a_front_end_that_was_heard_before_can_read_that_its_burst_was_stopped() {
+    let mut server = TestServer::new();
+    server.app.limiter = Some(Box::new(Three(Rc::default())));
+    let origin = "https://app.example";
+    let app = server.application().public().grants(&["password"]).origins(&[origin]).create();
+    let burst = || {
+        let mut request = from(HERE, guess(&app, "alice", WRONG));
+        request.headers_mut().insert("origin", HeaderValue::from_static(origin));
+        server.send(request)
+    };
+    let answers = [burst(), burst(), burst(), burst()];
+    assert_eq!(statuses(&answers), [400, 400, 400, 429]);
+    assert!(answers.iter().all(|answer| answer.header("access-control-allow-origin") == Some(origin)));
+}
+
 /// Allows three calls for each key.
 struct Three(Rc<RefCell<Vec<String>>>);
 

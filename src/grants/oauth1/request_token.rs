@@ -49,7 +49,7 @@ pub fn check_callback(
     };
     VerifiedRedirect::verify(Some(uri), application, &app.settings.redirect_schemes, issuer)
         .map(drop)
-        .map_err(|reason| Refusal::Callback.because(reason))
+        .map_err(|error| Refusal::Callback.because(error.detail()))
 }
 
 /// What a request gets of the scope that it asks for by `scope`, as OAuth 2 has it.
