@@ -72,7 +72,7 @@ fn read_options(value: &JsValue) -> Result<Demands, OAuthError> {
             "method" => demands.method = Some(text()?),
             // They matter to signed requests alone.
             "url" => demands.url = Some(text()?),
-            "body" => demands.form = Some(text()?.into_bytes()),
+            "body" => demands.form = Some(read_body(&value)?),
             _ => return Err(refused("options has a name that is not known here")),
         }
     }
@@ -86,6 +86,13 @@ const LONGEST_TEXT: u32 = 65_536;
 fn read_text(value: &JsValue, otherwise: &'static str) -> Result<String, OAuthError> {
     let text = value.dyn_ref::<JsString>().filter(|text| text.length() <= LONGEST_TEXT);
     text.and_then(|text| text.as_string()).ok_or_else(|| OAuthError::invalid_request(otherwise))
+}
+
+/// A body, which may be too long as long as it is not signed: of such a one, enough to see that.
+fn read_body(value: &JsValue) -> Result<Vec<u8>, OAuthError> {
+    let beginning = value.dyn_ref::<JsString>().map(|text| text.slice(0, LONGEST_TEXT + 1));
+    let beginning = beginning.and_then(|text| text.as_string()).map(String::into_bytes);
+    beginning.ok_or_else(|| OAuthError::invalid_request("body must be a string"))
 }
 
 /// The value, if it is an object as `{}` writes it: no array, date, map or stub of something remote.
