@@ -13,9 +13,18 @@ export function respond(body, head) {
   return new Response(body, head);
 }
 
-/** The other headers that this server reads. */
+/** The other headers that this server reads. Throws as `checkHost` does. */
 export function otherHeaders(request) {
+  checkHost(request);
   return lines(request, others);
+}
+
+/**
+ * Throws if the header Host is no host: workerd puts it before the target, and a `/`, `?` or `#` in it would make what is asked
+ * part of the query, or hide it.
+ */
+export function checkHost({ headers }) {
+  if (/[/\\?#@]/.test(headers.get("host") ?? "")) throw new Error("the header host is malformed");
 }
 
 /** Those of the headers that are there: each the name, a colon, the value, and a line feed, which no value can hold. */
