@@ -36,7 +36,7 @@ pub async fn allow_origin(call: &Call<'_>, response: &mut Response, may_ask: boo
     let requester = call.requester.borrow().clone();
     let is_allowed = match requester {
         Some(application) if application.allows_origin(origin) => {
-            call.app.memory.borrow_mut().remember_origin(origin, true, call.app.clock.now());
+            call.app.memory.borrow_mut().remember_origin_of(&application, origin);
             true
         }
         Some(_) => false,

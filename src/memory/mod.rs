@@ -224,6 +224,13 @@ impl Memory {
         self.origins.insert(origin.to_owned(), Believed { value: is_allowed, until: now + BELIEVED });
     }
 
+    /// An application that is believed lists this origin: so for as long.
+    pub fn remember_origin_of(&mut self, application: &Application, origin: &str) {
+        if let Some(until) = self.applications.get(&application.client_id).map(|known| known.until) {
+            self.origins.insert(origin.to_owned(), Believed { value: true, until });
+        }
+    }
+
     /// What `sealed` was opened to. Another text, be it of another application, was not.
     pub fn consumer_secret(&self, application: &ApplicationId, sealed: &str) -> Option<Secret> {
         let (known, secret) = self.consumer_secrets.get(application)?;

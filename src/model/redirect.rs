@@ -39,22 +39,21 @@ impl VerifiedRedirect {
         issuer: &str,
     ) -> Result<Self, OAuthError> {
         let registered = &application.registration.redirect_uris;
-        let refused = |why| Err(OAuthError::invalid_request(why));
+        let refused = |why: &'static str| OAuthError::invalid_request(why);
         let uri = match (asked, registered.as_slice()) {
             (Some(asked), _) if registered.iter().any(|known| uri::is_same_redirect(known, asked)) => asked,
             (Some(asked), _) => {
                 let why = "redirect_uri is not one that the application has registered";
-                return refused(why)
-                    .map_err(|error| error.because(uri::redirect_difference(registered, asked)));
+                return Err(refused(why).because(uri::redirect_difference(registered, asked)));
             }
             (None, [only]) => only,
-            (None, []) => return refused("the application has registered no redirect URI"),
+            (None, []) => return Err(refused("the application has registered no redirect URI")),
             (None, _) => {
-                return refused("redirect_uri is missing, and the application has registered several");
+                return Err(refused("redirect_uri is missing, and the application has registered several"));
             }
         };
         if !schemes.allow(uri) {
-            return refused("redirect_uri has a scheme that this server does not allow");
+            return Err(refused("redirect_uri has a scheme that this server does not allow"));
         }
         Ok(Self {
             uri: uri.to_owned(),
