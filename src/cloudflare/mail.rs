@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 
-use super::{WorkerLog, binding, message, promise, wait_until};
+use super::{WorkerLog, binding, finish_later, message};
 use crate::app::{Log, Mail, Mailer};
 use crate::settings::{Carrier, MailSettings, SettingError};
 
@@ -59,13 +59,12 @@ impl Mailer for Sender {
             Way::Binding(binding) => send(binding, &text().to_string()),
             Way::Log => return WorkerLog.line(json!({"level": "info", "event": "mail", "mail": text()})),
         };
-        wait_until(&promise(Box::pin(async move {
+        finish_later(async move {
             if let Err(error) = JsFuture::from(sent).await {
                 // Neither to whom, nor what.
                 let detail = message(&error);
                 WorkerLog.line(json!({"level": "error", "event": "mail_failed", "detail": detail}));
             }
-            Ok(JsValue::UNDEFINED)
-        })));
+        });
     }
 }

@@ -3,6 +3,7 @@
 
 mod at_once;
 mod database;
+mod executor;
 mod hot_tokens;
 mod http;
 mod limiter;
@@ -14,17 +15,16 @@ mod signatures;
 mod test_hooks;
 
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
 use js_sys::{Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 use worker::console_log;
 
+use self::executor::now_or_later;
 use self::http::Head;
 use crate::app::{App, Clock, Log};
 use crate::call::Response;
@@ -40,9 +40,9 @@ extern "C" {
     #[wasm_bindgen(thread_local_v2, js_name = env)]
     static ENV: JsValue;
 
-    /// Keeps the isolate at work until the promise settles, after the answer has gone out.
+    /// Keeps the isolate at work until a promise settles, after the answer has gone out.
     #[wasm_bindgen(js_name = waitUntil)]
-    fn wait_until(promise: &Promise);
+    fn wait_until(promise: &JsValue);
 }
 
 thread_local! {
@@ -55,29 +55,9 @@ thread_local! {
 pub fn fetch(request: web_sys::Request) -> JsValue {
     let head = Head::read(&request);
     if let Some(answer) = APP.with_borrow(|app| at_once::answer(&head, app.as_deref()?)) {
-        return settled(answer);
+        return executor::settled(answer);
     }
     now_or_later(Box::pin(answer_event(request, head)))
-}
-
-/// One type for all that is waited for: each other would be as many kilobytes of glue.
-type Answering = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
-
-/// What does not wait for anything is answered at once: a promise, and the turn of the event loop that it takes, would cost
-/// as much as finding a token in memory.
-fn now_or_later(mut answer: Answering) -> JsValue {
-    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => settled(answer),
-        Poll::Pending => promise(answer).into(),
-    }
-}
-
-fn promise(answer: Answering) -> Promise {
-    future_to_promise(answer)
-}
-
-fn settled(answer: Result<JsValue, JsValue>) -> JsValue {
-    answer.unwrap_or_else(|error| Promise::reject(&error).into())
 }
 
 async fn answer_event(request: web_sys::Request, head: Head) -> Result<JsValue, JsValue> {
@@ -104,18 +84,24 @@ async fn answer_event(request: web_sys::Request, head: Head) -> Result<JsValue, 
 fn work_after(app: &Rc<App>) {
     if app.memory.borrow().published.is_to_renew() {
         let app = app.clone();
-        wait_until(&promise(Box::pin(async move {
-            metadata::renew(&app).await;
-            Ok(JsValue::UNDEFINED)
-        })));
+        finish_later(async move { metadata::renew(&app).await });
     }
+}
+
+/// Keeps the isolate at work until this is done, after the answer has gone out.
+fn finish_later(work: impl Future<Output = ()> + 'static) {
+    let work = now_or_later(Box::pin(async {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    }));
+    wait_until(&work);
 }
 
 /// The cron event. Its argument is not looked at: whoever binds the Worker can call this by RPC with anything, and the
 /// crate's `#[event(scheduled)]` traps on what is no event, which resets the isolate.
 #[wasm_bindgen]
-pub fn scheduled(_event: JsValue) -> Promise {
-    promise(Box::pin(async {
+pub fn scheduled(_event: JsValue) -> JsValue {
+    now_or_later(Box::pin(async {
         let failed = match app() {
             Ok(app) => cron::run(&app).await.err().map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
