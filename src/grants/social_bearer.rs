@@ -85,7 +85,9 @@ fn remembered(
     let memory = app.memory.borrow();
     match memory.social_verdicts.get(digest)? {
         SocialVerdict::Refused { reason, until } if *until > now => Some(Err(reason.clone())),
-        SocialVerdict::Good { record, until } if *until > now && !fresh && !memory.has_ended(record) => {
+        SocialVerdict::Good { record, until }
+            if *until > now && !fresh && !memory.may_have_ended(record, now) =>
+        {
             Some(Ok(record.clone()))
         }
         _ => None,

@@ -30,10 +30,15 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
     }
 
     pub fn insert(&mut self, key: K, value: V) {
-        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+        if self.has_to_age_for(&key) {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, value);
+    }
+
+    /// True if the older half has to be dropped for this key, and the younger to become that.
+    pub(super) fn has_to_age_for(&self, key: &K) -> bool {
+        self.young.len() >= self.half && !self.young.contains_key(key)
     }
 
     pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)

@@ -1,6 +1,7 @@
 //! What an isolate remembers from one request to the next: bounded, and data only.
 
 mod bounded;
+mod lasting;
 mod published;
 
 use std::rc::Rc;
@@ -14,18 +15,21 @@ use crate::tokens::record::{Mark, Marks, RecordUser, TokenRecord, marks_of};
 use crate::tokens::token::AccessToken;
 
 pub use bounded::Bounded;
+pub use lasting::Lasting;
 pub use published::{Content, Published};
 
 /// How long an application, or the answer to a preflight, is believed without asking the database.
 const BELIEVED: Lifetime = Lifetime(10);
 
 pub struct Memory {
-    /// What was found of tokens that bear our MAC.
-    pub verdicts: Bounded<TokenMac, Verdict>,
+    /// Tokens that were found to be good.
+    pub accepted: Bounded<TokenMac, Accepted>,
+    /// Tokens that bear our MAC and were refused, and are never good again: why, for the operator's log.
+    pub refused: Lasting<TokenMac, &'static str>,
     /// What was found of providers' tokens, by their keyed digests.
     pub social_verdicts: Bounded<[u8; 32], SocialVerdict>,
     /// What this isolate itself has ended: KV may not show it yet.
-    marks: Bounded<Mark, i64>,
+    marks: Lasting<Mark, i64>,
     /// What KV has been told of them.
     puts: Bounded<Mark, Put>,
     /// What refreshes here have replaced: apart, so that refreshing cannot crowd out what was ended.
@@ -78,17 +82,12 @@ enum Put {
     },
 }
 
-/// What was found of a token.
-#[derive(Clone)]
-pub enum Verdict {
-    Good {
-        record: Rc<TokenRecord>,
-        until: Timestamp,
-        /// [`Memory::marked`] when none of the isolate's own marks was about it.
-        unmarked_at: Option<u64>,
-    },
-    /// And never good again: why, for the operator's log.
-    Refused(&'static str),
+/// A token that was found to be good.
+pub struct Accepted {
+    pub record: Rc<TokenRecord>,
+    pub until: Timestamp,
+    /// [`Memory::marked`] when none of the isolate's own marks was about it.
+    pub unmarked_at: Option<u64>,
 }
 
 /// What was found of a provider's token.
@@ -113,9 +112,10 @@ struct Believed<T> {
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            verdicts: Bounded::new(10_000),
+            accepted: Bounded::new(10_000),
+            refused: Lasting::new(10_000),
             social_verdicts: Bounded::new(10_000),
-            marks: Bounded::new(10_000),
+            marks: Lasting::new(10_000),
             puts: Bounded::new(10_000),
             replaced: Bounded::new(10_000),
             marked: 0,
@@ -134,12 +134,18 @@ impl Default for Memory {
 
 impl Memory {
     /// Notes what this isolate has ended or replaced.
-    pub fn mark(&mut self, mark: Mark, value: i64) {
+    pub fn mark(&mut self, mark: Mark, value: i64, now: Timestamp) {
         self.marked += 1;
-        match mark {
-            Mark::Replaced(_) => self.replaced.insert(mark, value),
-            _ => self.marks.insert(mark, value),
+        if let Mark::Replaced(_) = mark {
+            self.replaced.insert(mark, value);
+        } else {
+            self.marks.insert(mark, value, now);
         }
+    }
+
+    /// True if this isolate may have refused or ended something lately, and does not remember it.
+    pub fn has_forgotten(&self, now: Timestamp) -> bool {
+        self.refused.is_lacking(now) || self.marks.is_lacking(now)
     }
 
     /// True if KV has been seen to store this, and nobody here has put anything else since.
@@ -192,15 +198,17 @@ impl Memory {
         own
     }
 
-    /// True if this isolate has ended all tokens of the record's user or application since the record was made.
-    pub fn has_ended(&self, record: &TokenRecord) -> bool {
+    /// True if this isolate has ended all tokens of the record's user or application since the record was made, or may have.
+    pub fn may_have_ended(&self, record: &TokenRecord, now: Timestamp) -> bool {
         let has_marked = |mark: Option<Mark>, epoch: i64| {
             mark.and_then(|mark| self.marks.get(&mark)).is_some_and(|marked| *marked > epoch)
         };
         let of_user =
             |user: &RecordUser| has_marked(UserId::parse(&user.id).map(Mark::User), user.user_epoch);
         let application = ApplicationId::parse(&record.application).map(Mark::Application);
-        record.user.as_ref().is_some_and(of_user) || has_marked(application, record.application_epoch)
+        self.marks.is_lacking(now)
+            || record.user.as_ref().is_some_and(of_user)
+            || has_marked(application, record.application_epoch)
     }
 
     pub fn application(&self, client_id: &str, now: Timestamp) -> Option<Rc<Application>> {
@@ -283,6 +291,12 @@ mod tests {
         assert!(memory.is_stored(&mark, 5));
     }
 
+    fn accepted() -> Accepted {
+        let text = r#"{"exp": 0, "iat": 0, "scope": "", "client_id": "", "application": "", "application_epoch": 0, "family": ""}"#;
+        let record = serde_json::from_str(text).unwrap();
+        Accepted { record: Rc::new(record), until: Timestamp(0), unmarked_at: None }
+    }
+
     #[test]
     fn an_isolate_remembers_at_most_ten_thousand_of_each() {
         let mut memory = Memory::default();
@@ -290,11 +304,13 @@ mod tests {
         for n in 0..30_000_u32 {
             let text = n.to_string();
             let family = Mark::Family(FamilyId::from_bytes(&u128::from(n).to_be_bytes()).unwrap());
-            memory.verdicts.insert(keys.first().mac("", text.as_bytes()), Verdict::Refused("a test"));
+            let mac = keys.first().mac("", text.as_bytes());
+            memory.accepted.insert(mac, accepted());
+            memory.refused.insert(mac, "a test", Timestamp(0));
             let refused = SocialVerdict::Refused { reason: String::new(), until: Timestamp(0) };
             memory.social_verdicts.insert(keys.first().memory_digest("", &text), refused);
-            memory.mark(family, 1);
-            memory.mark(Mark::Replaced(TokenDigest::of(&text)), 1);
+            memory.mark(family, 1, Timestamp(0));
+            memory.mark(Mark::Replaced(TokenDigest::of(&text)), 1, Timestamp(0));
             memory.begin_put(family);
             memory.end_put(family, Some(1));
             let over_limit = OverLimit { believed_until: Timestamp(0), expires_at: Timestamp(0) };
@@ -305,6 +321,8 @@ mod tests {
         }
         assert!(memory.consumer_secrets.len() <= 1_000);
         let kept = [
+            memory.accepted.len(),
+            memory.refused.len(),
             memory.social_verdicts.len(),
             memory.marks.len(),
             memory.puts.len(),
@@ -312,6 +330,6 @@ mod tests {
             memory.over_limit.len(),
             memory.origins.len(),
         ];
-        assert!(memory.verdicts.len() <= 10_000 && kept.iter().all(|&kept| kept <= 10_000), "{kept:?}");
+        assert!(kept.iter().all(|&kept| kept <= 10_000), "{kept:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::record::{Judgement, Mark, Marks, TokenRecord, marks_of, record_key};
 use super::token::AccessToken;
 use crate::app::App;
-use crate::memory::Verdict;
+use crate::memory::Accepted;
 use crate::model::family::{Family, TokenDigest};
 use crate::model::time::Timestamp;
 use crate::store::database::StoreError;
@@ -39,17 +39,22 @@ pub async fn find(token: &AccessToken, fresh: bool, now: Timestamp, app: &App) -
 /// What this isolate knows of a token, if it does.
 pub fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
     let memory = app.memory.borrow();
-    let record = match memory.verdicts.get(token.mac())? {
-        Verdict::Refused(reason) => return Some(Found::Refused(reason)),
-        Verdict::Good { until, .. } if *until <= now => return None,
-        Verdict::Good { record, .. } if record.exp <= now => {
-            return Some(Found::Refused("the token has expired"));
-        }
-        Verdict::Good { record, unmarked_at, .. } if *unmarked_at == Some(memory.marked()) => {
-            return Some(Found::Good(record.clone()));
-        }
-        Verdict::Good { record, .. } => record.clone(),
+    let Some(accepted) = memory.accepted.get(token.mac()) else {
+        return memory.refused.get(token.mac()).map(|reason| Found::Refused(reason));
     };
+    if accepted.until <= now {
+        return None;
+    }
+    let record = accepted.record.clone();
+    if record.exp <= now {
+        return Some(Found::Refused("the token has expired"));
+    }
+    if accepted.unmarked_at == Some(memory.marked()) {
+        return Some(Found::Good(record));
+    }
+    if memory.has_forgotten(now) {
+        return None;
+    }
     let marks = memory.own_marks(token);
     drop(memory);
     if marks == Marks::default() {
@@ -58,7 +63,7 @@ pub fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found
     }
     match marks.judge(Some(TokenRecord::clone(&record)), app.settings.access_token_lifetime, now) {
         Judgement::Good(record) => Some(Found::Good(Rc::new(record))),
-        Judgement::Refused(reason) => Some(refuse(token, reason, app)),
+        Judgement::Refused(reason) => Some(refuse(token, reason, now, app)),
         Judgement::Unsure => None,
     }
 }
@@ -67,12 +72,12 @@ pub fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found
 fn note_unmarked(token: &AccessToken, app: &App) {
     let mut memory = app.memory.borrow_mut();
     let marked = memory.marked();
-    if let Some(Verdict::Good { unmarked_at, .. }) = memory.verdicts.get_mut(token.mac()) {
-        *unmarked_at = Some(marked);
+    if let Some(accepted) = memory.accepted.get_mut(token.mac()) {
+        accepted.unmarked_at = Some(marked);
     }
 }
 
-/// One bulk read of the record and of all marks. KV failing is a miss.
+/// One bulk read of the record and of all marks. KV failing is a miss, and so is what it says against what is forgotten here.
 async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
     let marks = || iter::once(Mark::Replaced(token.digest())).chain(marks_of(token.holder()));
     let keys: Vec<String> =
@@ -89,24 +94,27 @@ async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option
     let marks = Marks::read(marks().zip(values.iter().map(Option::as_deref)));
     let marks = marks.and(app.memory.borrow().own_marks(token));
     match marks.judge(record, app.settings.access_token_lifetime, now) {
-        Judgement::Good(record) => Some(accept(token, record, now, app)),
-        Judgement::Refused(reason) => Some(refuse(token, reason, app)),
+        Judgement::Good(_) if app.memory.borrow().has_forgotten(now) => None,
+        Judgement::Good(record) => Some(accept(token, record, None, now, app)),
+        Judgement::Refused(reason) => Some(refuse(token, reason, now, app)),
         Judgement::Unsure => None,
     }
 }
 
 /// The system of record. What is good is put back into KV.
 async fn in_database(token: &AccessToken, now: Timestamp, app: &App) -> Result<Found, StoreError> {
+    // What this isolate has ended by now, the database has ended.
+    let marked = app.memory.borrow().marked();
     let family = families::find(&token.holder().family, &*app.db).await?;
     let record = match good_record(family.as_ref(), &token.digest(), now) {
         Ok(record) => record,
-        Err(reason) => return Ok(refuse(token, reason, app)),
+        Err(reason) => return Ok(refuse(token, reason, now, app)),
     };
     // A token with a longer life than today's setting could outlive the marks: it is asked for each time.
     if record.exp - record.iat <= app.settings.access_token_lifetime {
         put_later(token, &record, now, app);
     }
-    Ok(accept(token, record, now, app))
+    Ok(accept(token, record, Some(marked), now, app))
 }
 
 /// The record of the access token with this digest, if the database holds it to be good.
@@ -134,23 +142,31 @@ pub fn put_later(token: &AccessToken, record: &TokenRecord, now: Timestamp, app:
 }
 
 /// Unless this isolate has refused the token while it was being asked about: what was found is older then.
-fn accept(token: &AccessToken, record: TokenRecord, now: Timestamp, app: &App) -> Found {
+fn accept(
+    token: &AccessToken,
+    record: TokenRecord,
+    unmarked_at: Option<u64>,
+    now: Timestamp,
+    app: &App,
+) -> Found {
     let mut memory = app.memory.borrow_mut();
-    if let Some(Verdict::Refused(reason)) = memory.verdicts.get(token.mac()) {
+    if let Some(reason) = memory.refused.get(token.mac()) {
         return Found::Refused(reason);
     }
     let record = Rc::new(record);
     let remembered = app.settings.validation_cache;
     if remembered.seconds() > 0 {
-        let verdict = Verdict::Good { record: record.clone(), until: now + remembered, unmarked_at: None };
-        memory.verdicts.insert(*token.mac(), verdict);
+        let accepted = Accepted { record: record.clone(), until: now + remembered, unmarked_at };
+        memory.accepted.insert(*token.mac(), accepted);
     }
     Found::Good(record)
 }
 
 /// A token that was refused is never good again, so this is remembered without an end, and whatever the setting: KV may
 /// still show it to be good.
-fn refuse(token: &AccessToken, reason: &'static str, app: &App) -> Found {
-    app.memory.borrow_mut().verdicts.insert(*token.mac(), Verdict::Refused(reason));
+fn refuse(token: &AccessToken, reason: &'static str, now: Timestamp, app: &App) -> Found {
+    let mut memory = app.memory.borrow_mut();
+    memory.accepted.remove(token.mac());
+    memory.refused.insert(*token.mac(), reason, now);
     Found::Refused(reason)
 }

@@ -137,7 +137,7 @@ pub fn announce_refresh(
         Some(replaced) => {
             let (mark, until) = (Mark::Replaced(replaced.digest), replaced.expires_at.0);
             app.hot.put_later(&mark.to_string(), &until.to_string(), mark_lifetime(app));
-            app.memory.borrow_mut().mark(mark, until);
+            app.memory.borrow_mut().mark(mark, until, now);
         }
         None => {
             let record = TokenRecord::new(family, live, &family.access);

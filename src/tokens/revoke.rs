@@ -169,7 +169,7 @@ pub fn mark_lifetime(app: &App) -> Lifetime {
 /// This isolate knows it at once; the others when KV shows it. What KV has stored before is not put again: the holder
 /// of a dead token could make it write without end.
 async fn mark(about: Mark, value: i64, app: &App) -> Result<(), RevocationFailed> {
-    app.memory.borrow_mut().mark(about, value);
+    app.memory.borrow_mut().mark(about, value, app.clock.now());
     let is_stored = app.memory.borrow().is_stored(&about, value);
     if is_stored {
         return Ok(());

@@ -9,6 +9,7 @@ use postern::app::Limiter;
 use postern::call::Request;
 use serde_json::{Value, json};
 
+use crate::support::forgetting::forget_ends;
 use crate::support::{Meddle, Meddling, PASSWORD, Signer, TestResponse, TestServer, admin_request, request};
 
 const PROVIDERS: &str = r#"{
@@ -359,6 +360,15 @@ fn who_is_disabled_or_deleted_is_refused_here_at_once_and_elsewhere_within_the_c
         server.advance(10);
         assert_refused(&validate(&elsewhere));
     }
+}
+
+#[test]
+fn who_is_disabled_is_refused_here_although_it_is_forgotten() {
+    let server = server();
+    validate(&server).assert_status(200);
+    server.admin("PATCH", "users/mona", json!({"is_active": false})).assert_status(200);
+    forget_ends(&server);
+    assert_refused(&validate(&server));
 }
 
 #[test]

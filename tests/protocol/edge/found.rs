@@ -67,18 +67,25 @@ fn what_kv_said_before_a_refusal_does_not_undo_it() {
     elsewhere.validate(&token).assert_bearer_error(401, "invalid_token");
 }
 
-#[test]
-fn a_refusal_is_remembered_where_verdicts_are_not_cached() {
-    let server = TestServer::with(&[("VALIDATION_CACHE_SECONDS", "0")]);
+/// A token that was good and is revoked, where KV does not show it yet.
+pub fn revoked_unshown(server: &TestServer) -> String {
     let app = server.public_application();
     server.user("alice");
     let token = app.log_in("alice").access_token;
+    server.validate(&token).assert_status(200);
     let as_shown_elsewhere = server.kv.entries();
     app.revoke(&token).assert_status(200);
     server.kv.clear();
     for (key, entry) in as_shown_elsewhere {
         server.kv.replace(&key, &entry.value);
     }
+    token
+}
+
+#[test]
+fn a_refusal_is_remembered_where_verdicts_are_not_cached() {
+    let server = TestServer::with(&[("VALIDATION_CACHE_SECONDS", "0")]);
+    let token = revoked_unshown(&server);
     let elsewhere = server.another_isolate();
     elsewhere.validate(&token).assert_status(200);
     elsewhere.validate_with(&token, "fresh=1", &[]).assert_bearer_error(401, "invalid_token");

@@ -6,6 +6,7 @@
 mod act;
 mod codes;
 mod ended;
+mod forgotten;
 mod found;
 mod issued;
 mod known;

@@ -3,6 +3,7 @@
 mod browser;
 mod client;
 pub mod edge;
+pub mod forgetting;
 pub mod hot;
 mod mail;
 mod meddling;
