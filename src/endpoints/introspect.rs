@@ -44,8 +44,25 @@ pub async fn post(call: &Call<'_>) -> Response {
         None => for_client(call).await,
     };
     match answer {
-        Ok(body) => respond::json(StatusCode::OK, &body),
+        Ok(described) => described.to_response(),
         Err(error) => respond::error(&error),
+    }
+}
+
+/// What the database says of a token (RFC 7662 §2.2).
+enum Described {
+    Inactive,
+    Access(TokenRecord),
+    Refresh(Value),
+}
+
+impl Described {
+    fn to_response(&self) -> Response {
+        match self {
+            Self::Inactive => respond::json(StatusCode::OK, &json!({"active": false})),
+            Self::Access(record) => respond::json(StatusCode::OK, &Active::new(record, BEARER)),
+            Self::Refresh(body) => respond::json(StatusCode::OK, body),
+        }
     }
 }
 
@@ -95,31 +112,35 @@ async fn check_bearer(token: &Secret, app: &App) -> Result<(), OAuthError> {
     }
 }
 
-async fn for_bearer(call: &Call<'_>) -> Result<Value, OAuthError> {
+async fn for_bearer(call: &Call<'_>) -> Result<Described, OAuthError> {
     let params = form(call.request)?;
     if params.contains("client_secret") {
         return Err(OAuthError::invalid_request("client_secret stands in the body beside a Bearer token"));
     }
     let Some(token) = Asked::parse(&params, call.app)? else {
-        return Ok(inactive());
+        return Ok(Described::Inactive);
     };
     let family = families::find(&token.holder().family, &*call.app.db).await?;
     Ok(token.describe(family.as_ref(), None, call.app.clock.now()))
 }
 
 /// The caller is a confidential client.
-async fn for_client(call: &Call<'_>) -> Result<Value, OAuthError> {
+async fn for_client(call: &Call<'_>) -> Result<Described, OAuthError> {
     let params = form(call.request)?;
     let token = Asked::parse(&params, call.app)?;
     client_auth::with_client(call, &params, async |client| match &token {
         _ if client.application().is_public() => Err(unproven("a public client cannot introspect").into()),
         Some(token) => describe_to(&client, token, call.app).await,
-        None => Ok(inactive()),
+        None => Ok(Described::Inactive),
     })
     .await
 }
 
-async fn describe_to(client: &AuthenticatedClient, token: &Asked, app: &App) -> Result<Value, GrantError> {
+async fn describe_to(
+    client: &AuthenticatedClient,
+    token: &Asked,
+    app: &App,
+) -> Result<Described, GrantError> {
     let caller = client.application();
     let (family, caller_is_current) = families::find_for(&token.holder().family, caller, &*app.db).await?;
     if !caller_is_current {
@@ -151,17 +172,17 @@ impl Asked {
 
     /// A refresh token is active for its own application only: an API that asks about whatever it was handed must not
     /// take one for an access token.
-    fn describe(&self, family: Option<&Family>, caller: Option<ApplicationId>, now: Timestamp) -> Value {
-        match (self, family) {
-            (Self::Access(token), _) => match find::good_record(family, &token.digest(), now) {
-                Ok(record) => json!(Active::new(&record, BEARER)),
-                Err(_) => inactive(),
-            },
-            (Self::Refresh(token), Some(family)) if caller == Some(family.application.id) => {
-                active_refresh_token(token, family, now).unwrap_or_else(inactive)
+    fn describe(&self, family: Option<&Family>, caller: Option<ApplicationId>, now: Timestamp) -> Described {
+        let described = match (self, family) {
+            (Self::Access(token), _) => {
+                find::good_record(family, &token.digest(), now).ok().map(Described::Access)
             }
-            (Self::Refresh(_), _) => inactive(),
-        }
+            (Self::Refresh(token), Some(family)) if caller == Some(family.application.id) => {
+                active_refresh_token(token, family, now).map(Described::Refresh)
+            }
+            (Self::Refresh(_), _) => None,
+        };
+        described.unwrap_or(Described::Inactive)
     }
 }
 
@@ -186,8 +207,4 @@ fn active_refresh_token(token: &RefreshToken, family: &Family, now: Timestamp) -
         }
     }
     Some(body)
-}
-
-fn inactive() -> Value {
-    json!({"active": false})
 }
