@@ -25,7 +25,7 @@ pub fn settled(answer: Result<JsValue, JsValue>) -> JsValue {
 }
 
 /// What waits for a promise goes on where that settles. The executor of js-sys puts this off to a microtask of its own, which
-/// takes workerd as long as the rest of the waiting. Nothing else wakes it: so it is never at work already.
+/// takes workerd as long as the rest of the waiting. Nothing but a promise wakes it, so it is polled where it is woken.
 fn promise(answering: Answering) -> Promise {
     let mut answering = Some(answering);
     Promise::new(&mut |resolve, reject| {

@@ -80,7 +80,7 @@ async fn answer_event(request: web_sys::Request, head: Head) -> Result<JsValue, 
     http::write(&response)
 }
 
-/// What an answer has left to do, once it has gone out.
+/// What an answer has left to do: it is begun, and goes on once the answer has gone out.
 fn work_after(app: &Rc<App>) {
     if app.memory.borrow().published.is_to_renew() {
         let app = app.clone();
@@ -88,7 +88,7 @@ fn work_after(app: &Rc<App>) {
     }
 }
 
-/// Keeps the isolate at work until this is done, after the answer has gone out.
+/// Begins this, and keeps the isolate at work until it is done, after the answer has gone out.
 fn finish_later(work: impl Future<Output = ()> + 'static) {
     let work = now_or_later(Box::pin(async {
         work.await;

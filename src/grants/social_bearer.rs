@@ -86,7 +86,9 @@ fn remembered(
     match memory.social_verdicts.get(digest)? {
         SocialVerdict::Refused { reason, until } if *until > now => Some(Err(reason.clone())),
         SocialVerdict::Good { record, until }
-            if *until > now && !fresh && !memory.may_have_ended(record, now) =>
+            if *until > now
+                && !fresh
+                && !memory.may_have_ended(record, *until - app.settings.validation_cache) =>
         {
             Some(Ok(record.clone()))
         }

@@ -139,13 +139,20 @@ impl Memory {
         if let Mark::Replaced(_) = mark {
             self.replaced.insert(mark, value);
         } else {
-            self.marks.insert(mark, value, now);
+            // Of two log-outs the earlier may be heard of later: epochs only grow.
+            let latest = self.marks.get(&mark).map_or(value, |known| value.max(*known));
+            self.marks.insert(mark, latest, now);
         }
     }
 
-    /// True if this isolate may have refused or ended something lately, and does not remember it.
-    pub fn has_forgotten(&self, now: Timestamp) -> bool {
-        self.refused.is_lacking(now) || self.marks.is_lacking(now)
+    /// True if it may have lost what it refused or ended while KV may still contradict that: then only the database knows.
+    pub fn has_lost_lately(&self, now: Timestamp) -> bool {
+        self.refused.has_lost_lately(now) || self.marks.has_lost_lately(now)
+    }
+
+    /// True if it may have lost what it has ended since then.
+    pub fn has_lost_ends_since(&self, since: Timestamp) -> bool {
+        self.marks.has_lost_since(since)
     }
 
     /// True if KV has been seen to store this, and nobody here has put anything else since.
@@ -198,15 +205,16 @@ impl Memory {
         own
     }
 
-    /// True if this isolate has ended all tokens of the record's user or application since the record was made, or may have.
-    pub fn may_have_ended(&self, record: &TokenRecord, now: Timestamp) -> bool {
+    /// True if this isolate has ended all tokens of the record's user or application since the record was made, or may have
+    /// since it was found to be good, and lost it.
+    pub fn may_have_ended(&self, record: &TokenRecord, found_at: Timestamp) -> bool {
         let has_marked = |mark: Option<Mark>, epoch: i64| {
             mark.and_then(|mark| self.marks.get(&mark)).is_some_and(|marked| *marked > epoch)
         };
         let of_user =
             |user: &RecordUser| has_marked(UserId::parse(&user.id).map(Mark::User), user.user_epoch);
         let application = ApplicationId::parse(&record.application).map(Mark::Application);
-        self.marks.is_lacking(now)
+        self.has_lost_ends_since(found_at)
             || record.user.as_ref().is_some_and(of_user)
             || has_marked(application, record.application_epoch)
     }

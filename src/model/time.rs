@@ -54,6 +54,14 @@ impl Add<Lifetime> for Timestamp {
     }
 }
 
+impl Sub<Lifetime> for Timestamp {
+    type Output = Timestamp;
+
+    fn sub(self, lifetime: Lifetime) -> Timestamp {
+        Timestamp(self.0.saturating_sub(lifetime.0))
+    }
+}
+
 impl Sub for Timestamp {
     type Output = Lifetime;
 

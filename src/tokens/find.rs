@@ -52,7 +52,7 @@ pub fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found
     if accepted.unmarked_at == Some(memory.marked()) {
         return Some(Found::Good(record));
     }
-    if memory.has_forgotten(now) {
+    if memory.has_lost_ends_since(accepted.until - app.settings.validation_cache) {
         return None;
     }
     let marks = memory.own_marks(token);
@@ -77,7 +77,7 @@ fn note_unmarked(token: &AccessToken, app: &App) {
     }
 }
 
-/// One bulk read of the record and of all marks. KV failing is a miss, and so is what it says against what is forgotten here.
+/// One bulk read of the record and of all marks. KV failing is a miss, and so is a record that what was lost here could contradict.
 async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found> {
     let marks = || iter::once(Mark::Replaced(token.digest())).chain(marks_of(token.holder()));
     let keys: Vec<String> =
@@ -94,7 +94,7 @@ async fn in_hot_tokens(token: &AccessToken, now: Timestamp, app: &App) -> Option
     let marks = Marks::read(marks().zip(values.iter().map(Option::as_deref)));
     let marks = marks.and(app.memory.borrow().own_marks(token));
     match marks.judge(record, app.settings.access_token_lifetime, now) {
-        Judgement::Good(_) if app.memory.borrow().has_forgotten(now) => None,
+        Judgement::Good(_) if app.memory.borrow().has_lost_lately(now) => None,
         Judgement::Good(record) => Some(accept(token, record, None, now, app)),
         Judgement::Refused(reason) => Some(refuse(token, reason, now, app)),
         Judgement::Unsure => None,

@@ -173,10 +173,7 @@ fn refreshing_does_not_make_an_isolate_forget_what_it_ended() {
         tokens = app.refresh(tokens.refresh()).tokens();
     }
     // KV as it was seen before the mark.
-    server.kv.clear();
-    for (key, entry) in records {
-        server.kv.replace(&key, &entry.value);
-    }
+    server.kv.go_back_to(&records);
     server.validate(&ended.access_token).assert_bearer_error(401, "invalid_token");
 }
 

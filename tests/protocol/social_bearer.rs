@@ -372,6 +372,18 @@ fn who_is_disabled_is_refused_here_although_it_is_forgotten() {
 }
 
 #[test]
+fn what_an_isolate_forgot_before_does_not_make_it_ask_again_and_again() {
+    let server = server();
+    forget_ends(&server);
+    server.advance(1);
+    validate(&server).assert_status(200);
+    asked(&server);
+    let before = server.db.round_trips.get();
+    validate(&server).assert_status(200);
+    assert_eq!((asked(&server), server.db.round_trips.get()), (0, before));
+}
+
+#[test]
 fn who_is_logged_out_everywhere_is_asked_about_anew() {
     let server = server();
     validate(&server).assert_status(200);

@@ -75,10 +75,7 @@ pub fn revoked_unshown(server: &TestServer) -> String {
     server.validate(&token).assert_status(200);
     let as_shown_elsewhere = server.kv.entries();
     app.revoke(&token).assert_status(200);
-    server.kv.clear();
-    for (key, entry) in as_shown_elsewhere {
-        server.kv.replace(&key, &entry.value);
-    }
+    server.kv.go_back_to(&as_shown_elsewhere);
     token
 }
 

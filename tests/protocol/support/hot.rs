@@ -60,6 +60,14 @@ impl FakeKv {
         self.store(key, value, Lifetime(86_400));
     }
 
+    /// Shows what it showed then, as where later writes have not come yet.
+    pub fn go_back_to(&self, then: &BTreeMap<String, Entry>) {
+        self.clear();
+        for (key, entry) in then {
+            self.replace(key, &entry.value);
+        }
+    }
+
     /// Lets the delayed writes happen.
     pub fn deliver(&self) {
         for (key, value, lifetime) in self.late.take() {
