@@ -1,6 +1,7 @@
 //! A request on its way, its answer, and what is noted for the log.
 
 pub mod body;
+pub mod head;
 
 use std::cell::RefCell;
 use std::rc::Rc;

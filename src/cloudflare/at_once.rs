@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 
-use super::http::{Head, WrittenAnswer};
+use super::http::WrittenAnswer;
 use crate::app::App;
+use crate::call::head::Head;
 use crate::endpoints::validate::{self, Known};
 use crate::router;
 use crate::tokens::record::TokenRecord;

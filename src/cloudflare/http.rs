@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -12,6 +12,7 @@ use web_sys::ResponseInit;
 
 use crate::app::App;
 use crate::call::body::{LONGEST_BODY, MediaType, media_type};
+use crate::call::head::{Head, put_headers};
 use crate::call::{Request, Response};
 use crate::endpoints::{respond, validate};
 use crate::router::{BodyTooLong, is_hostless, reads_body};
@@ -37,42 +38,9 @@ extern "C" {
     fn read_body(request: &web_sys::Request, longest: usize) -> Promise;
 }
 
-/// What is read first: the target, and the headers that validation reads.
-pub struct Head(Result<String, JsValue>);
-
-impl Head {
-    pub fn read(incoming: &web_sys::Request) -> Self {
-        Self(head(incoming))
-    }
-
-    /// Method, URL, and the headers' lines.
-    fn parts(&self) -> Option<(&str, &str, &str)> {
-        let (target, headers) = self.0.as_ref().ok()?.split_once('\n')?;
-        let (method, url) = target.split_once(' ')?;
-        Some((method, url, headers))
-    }
-
-    /// What stands between this beginning and the only line feed after it, at the end.
-    pub fn all_after(&self, beginning: &str) -> Option<&str> {
-        let (rest, more) = self.0.as_ref().ok()?.strip_prefix(beginning)?.split_once('\n')?;
-        (!beginning.is_empty() && more.is_empty()).then_some(rest)
-    }
-
-    /// Of a GET that has no query, and of the other headers none: the path, all before the value of `Authorization`, and that.
-    pub fn authorization_alone(&self) -> Option<(&str, &str, &str)> {
-        let (method, url, headers) = self.parts()?;
-        let authorization = headers.strip_prefix("authorization:")?.strip_suffix('\n')?;
-        let beginning = self.0.as_ref().ok()?.strip_suffix('\n')?.strip_suffix(authorization)?;
-        let (_, rest) = url.split_once("://")?;
-        let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
-        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-        let is_alone = method == "GET"
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && !path.contains(['?', '#'])
-            && !authorization.contains('\n');
-        is_alone.then_some((path, beginning, authorization))
-    }
+/// What is read first.
+pub fn read_head(incoming: &web_sys::Request) -> Head {
+    Head::new(head(incoming).unwrap_or_default())
 }
 
 /// Reads a request, and of its body no more than is allowed.
@@ -81,20 +49,12 @@ impl Head {
 /// A 400 answer to what is no request that anybody could answer.
 pub async fn read(head: &Head, incoming: &web_sys::Request, app: &App) -> Result<Request, Response> {
     let refused = |what| respond::oauth_with_status(StatusCode::BAD_REQUEST, "invalid_request", what);
-    let (method, url, headers) = head.parts().ok_or_else(|| refused("the request cannot be read"))?;
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method is malformed"))?;
-    // Behind a `#`, which a Host header may hold, would be what is asked: nobody would see it.
-    let url = Some(url).filter(|url| !url.contains('#'));
-    let uri = url.and_then(|url| url.parse::<Uri>().ok()).ok_or_else(|| refused("the URL is malformed"))?;
-    let mut request = Request::new(Vec::new());
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    put_headers(headers, &mut request).map_err(|()| refused("a header is malformed"))?;
+    let mut request = head.request().map_err(refused)?;
     let is_hostless = is_hostless(request.uri().path(), app);
     let may_sign_body = is_hostless && validate::may_sign_body(&request);
     if !is_hostless || may_sign_body || counts_for_address(&request, app) {
         let others = other_headers(incoming).map_err(|_| refused("a header is malformed"))?;
-        put_headers(&others, &mut request).map_err(|()| refused("a header is malformed"))?;
+        put_headers(&others, &mut request).map_err(refused)?;
     } else {
         check_host(incoming).map_err(|_| refused("a header is malformed"))?;
     }
@@ -112,20 +72,6 @@ pub async fn read(head: &Head, incoming: &web_sys::Request, app: &App) -> Result
 /// True if whose token it is has to be asked elsewhere: that is counted for who makes us ask.
 fn counts_for_address(request: &Request, app: &App) -> bool {
     app.settings.social_bearer && validate::is_social(request)
-}
-
-fn put_headers(lines: &str, request: &mut Request) -> Result<(), ()> {
-    for line in lines.split_terminator('\n') {
-        let (name, value) = line.split_once(':').unwrap_or_default();
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ())?;
-        // What no header may hold becomes one that is not text: whoever reads it refuses it, in its route's shape.
-        let value = HeaderValue::from_str(value)
-            .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
-            .or_else(|_| HeaderValue::from_bytes(b"\xff"))
-            .map_err(|_| ())?;
-        request.headers_mut().insert(name, value);
-    }
-    Ok(())
 }
 
 /// Hands an answer to JavaScript. All our bodies are text.

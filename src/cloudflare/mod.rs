@@ -25,9 +25,9 @@ use wasm_bindgen_futures::JsFuture;
 use worker::console_log;
 
 use self::executor::now_or_later;
-use self::http::Head;
 use crate::app::{App, Clock, Log};
 use crate::call::Response;
+use crate::call::head::Head;
 use crate::crypto::{Random, RandomStock};
 use crate::memory::Memory;
 use crate::model::time::Timestamp;
@@ -53,7 +53,7 @@ thread_local! {
 /// The fetch event.
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request) -> JsValue {
-    let head = Head::read(&request);
+    let head = http::read_head(&request);
     if let Some(answer) = APP.with_borrow(|app| at_once::answer(&head, app.as_deref()?)) {
         return executor::settled(answer);
     }

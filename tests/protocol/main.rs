@@ -54,6 +54,7 @@ mod refresh_failures;
 mod refresh_grace;
 mod refresh_settings;
 mod refresh_token;
+mod request_head;
 mod response_mode;
 mod revoke_token;
 mod rfc9700;

@@ -42,7 +42,7 @@ use crate::support::{
 };
 
 /// Any text, with what parsers stumble over more often than chance would have it.
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec![
         "",
         " ",
