@@ -287,13 +287,13 @@ const PAGES: &[Route] = &[
             ("POST", |call| Box::pin(either(pages::password::post(call)))),
         ],
     )),
-    page(
+    limited(page(
         "/account",
         &[
             ("GET", |call| Box::pin(either(pages::account::get(call)))),
             ("POST", |call| Box::pin(either(pages::account::post(call)))),
         ],
-    ),
+    )),
     page("/login/{}", LOGIN),
     page("/auth/login/{}", LOGIN),
     limited(page("/complete/{}", COMPLETE)),

@@ -643,7 +643,7 @@ fn bursts_are_stopped_by_the_limiter_if_there_is_one() {
 }
 
 /// Where secrets can be guessed, or somebody be bothered: what the binding `LIMITER` is for.
-const LIMITED: [&str; 34] = [
+const LIMITED: [&str; 35] = [
     "/o/token",
     "/o/revoke_token",
     "/o/introspect",
@@ -676,6 +676,7 @@ const LIMITED: [&str; 34] = [
     "/accounts/email/verify",
     "/accounts/email/verify/{}",
     "/accounts/password",
+    "/account",
     "/complete/{}",
     "/auth/complete/{}",
 ];
