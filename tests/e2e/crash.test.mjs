@@ -15,7 +15,7 @@ import { alice, basic, checkout, schema, secrets } from "./support.mjs";
 
 const rounds = [1, 2, 3];
 const folder = mkdtempSync(join(tmpdir(), "postern-crash-"));
-const bindings = { ...secrets, REFRESH_TOKEN_GRACE_PERIOD_SECONDS: "3600" };
+const bindings = { ...secrets, REFRESH_TOKEN_GRACE_PERIOD_SECONDS: "3600", AUTHORIZATION_CODE_EXPIRE_SECONDS: "600" };
 const callback = "https://app.example/cb";
 const code_verifier = "v".repeat(43);
 const code_challenge = createHash("sha256").update(code_verifier).digest("base64url");

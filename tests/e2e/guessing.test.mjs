@@ -51,10 +51,12 @@ describe("the binding LIMITER", () => {
     const postern = await startPostern({ testHooks: true, bindings: limiter({ limit: 3, period: 60 }) });
     try {
       const ask = async (address) => postern.post("/o/introspect/", { token: "x" }, from(address));
-      const statuses = [];
-      for (let n = 0; n < 5; n++) statuses.push((await ask(`2001:db8::${n}`)).status);
-      assert.deepEqual(statuses, [401, 401, 401, 429, 429]);
-      assert.equal((await ask("2001:db8::9")).headers.get("Retry-After"), "60");
+      const answers = [];
+      // The binding's minutes are those of the clock: another may begin in between, so seven are too many for sure.
+      while (answers.length < 7 && answers.at(-1)?.status !== 429) answers.push(await ask(`2001:db8::${answers.length}`));
+      const refused = answers.pop();
+      assert.deepEqual([refused.status, refused.headers.get("Retry-After")], [429, "60"]);
+      assert.ok(answers.length >= 3 && answers.every(({ status }) => status === 401), answers.map(({ status }) => status));
       assert.equal((await ask("192.0.2.1")).status, 401);
       assert.equal((await postern.fetch("/validate/", { headers: from("2001:db8::1") })).status, 401);
     } finally {

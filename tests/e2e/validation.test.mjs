@@ -214,6 +214,38 @@ test("RPC answers 400 to any wrong type, and the isolate lives on", async () => 
   assert.equal(await isolate(), before);
 });
 
+/** Numbers from 0 to 1 that are the same for the same seed. */
+function numbers(seed) {
+  let state = seed;
+  return () => ((state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0), state / 2 ** 32);
+}
+
+test("whatever a Worker asks by RPC has a verdict, and is never good with an option that is none", async () => {
+  const { access_token } = await logIn();
+  const before = await isolate();
+  const random = numbers(1);
+  const one = (list) => list[Math.floor(random() * list.length)];
+  const texts = [`Bearer ${access_token}`, `Bearer  ${access_token}`, "Bearer x", "OAuth oauth_token=\"x\"", "", "read", "read write", "fly", "GET", "POST", "é", "\ud800", "\0", "a=1&a=2", "https://api.example/?a=%zz", '"', "x".repeat(70_000)];
+  const any = (depth = 0) => one([() => one(texts), () => one(texts), () => one(texts), () => random() < 0.5, () => null, () => random() * 9, () => (depth < 3 ? [any(depth + 1)] : []), () => (depth < 3 ? { [one(texts)]: any(depth + 1) } : {})])();
+  const types = { scope: "string", any_scope: "string", read_write: "boolean", fresh: "boolean", audience: "string", method: "string", url: "string", body: "string" };
+  const names = [...Object.keys(types), "scopes", "Scope", "", "__proto__", "constructor"];
+  const options = () => (random() < 0.1 ? any() : Object.fromEntries(Array.from({ length: Math.floor(random() * 4) }, () => [one(names), any()])));
+  const questions = Array.from({ length: 1_000 }, () => [random() < 0.5 ? texts[0] : any(), options()]);
+  const outcomes = await postern.caller("/calls", questions.map((question) => ["validate", ...question]));
+  for (const [index, { resolved, rejected }] of outcomes.entries()) {
+    const [authorization, asked] = questions[index];
+    const told = `${JSON.stringify(questions[index]).slice(0, 500)}: ${JSON.stringify(resolved ?? rejected)}`;
+    assert.ok([200, 400, 401, 403].includes(resolved?.status), told);
+    assert.equal(resolved.body.active, resolved.status === 200, told);
+    const isText = authorization === null || typeof authorization === "string";
+    const isObject = asked === null || (typeof asked === "object" && !Array.isArray(asked));
+    const areOptions = isObject && Object.entries(asked ?? {}).every(([name, value]) => Object.hasOwn(types, name) && typeof value === types[name]);
+    if (!isText || !areOptions) assert.equal(resolved.status, 400, told);
+  }
+  assert.deepEqual(new Set(outcomes.map(({ resolved }) => resolved.status)), new Set([200, 400, 401, 403]));
+  assert.equal(await isolate(), before);
+});
+
 test("the cron event, called by RPC with anything, does nothing but its work, and the isolate lives on", async () => {
   const before = await isolate();
   assert.deepEqual(await postern.rpc("scheduled"), { resolved: "undefined" });
