@@ -12,9 +12,12 @@ const form = "application/x-www-form-urlencoded";
 /** Where the requests of the loader say that they go. */
 const host = "127.0.0.1";
 
+/** Where Cloudflare would say that they come from. */
+const address = "192.0.2.1";
+
 /** A request as it goes over the wire. `path` is what differs between Postern, the floor and the no-op. */
 export function wire({ method = "GET", headers = {}, body = "" }, path) {
-  const lines = Object.entries({ Host: host, Accept: "*/*", ...headers, ...(body && { "Content-Length": body.length }) });
+  const lines = Object.entries({ Host: host, Accept: "*/*", "CF-Connecting-IP": address, ...headers, ...(body && { "Content-Length": body.length }) });
   return `${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`;
 }
 

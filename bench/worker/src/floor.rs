@@ -26,6 +26,13 @@ const GRANT: &str = "floor-grant-----";
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// Where the password comes from.
+const ADDRESS: &str = "192.0.2.1";
+
+/// What tries are counted for: as long as keyed digests.
+const ACCOUNT_SUBJECT: &str = "sssssssssssssssssssssssssssssssssssssssssss";
+const ADDRESS_SUBJECT: &str = "addressaddressaddressaddressaddressaddressa";
+
 /// When the count of tries begins anew: never.
 const TRIES_UNTIL: f64 = 4_000_000_000.0;
 
@@ -145,12 +152,15 @@ impl Isolate {
             ],
         )?];
         if let Some((user, _)) = user {
-            let event = [number(now), text(user), text("logged_in"), text(APPLICATION), JsValue::NULL];
+            let event = [number(now), text(user), text("logged_in"), text(APPLICATION), text(ADDRESS)];
             batch.push(self.prepare(sql::NOTE_EVENT, &event)?);
             batch.push(self.prepare(sql::DELETE_EXPIRED_EVENTS, &[number(0.0), number(4.0)])?);
             let values = [text(user), number(now), JsValue::NULL, text(&family)];
             batch.push(self.prepare(sql::NOTE_LOGIN, &values)?);
-            batch.push(self.prepare(sql::SETTLE_TRY, &[text(&subject()), number(1.0), number(TRIES_UNTIL)])?);
+            for subject in [ACCOUNT_SUBJECT, ADDRESS_SUBJECT] {
+                let values = [text(subject), number(1.0), number(TRIES_UNTIL)];
+                batch.push(self.prepare(sql::SETTLE_TRY, &values)?);
+            }
         }
         batch.push(self.prepare(sql::DELETE_EXPIRED_FAMILIES, &[number(now), number(4.0)])?);
         batch.push(self.revision()?);
@@ -163,19 +173,23 @@ impl Isolate {
     async fn password(&self) -> Result<()> {
         let now = now();
         let find = [text(USERNAME), text(USERNAME), text(APPLICATION)];
-        let count = [
-            text(&subject()),
-            number(TRIES_UNTIL),
-            number(now),
-            text(APPLICATION),
-            text(REVISION),
-            number(12.0),
-            JsValue::NULL,
-            JsValue::NULL,
-        ];
+        let count = |subject, limit, address_below, its_limit| {
+            let values = [
+                text(subject),
+                number(TRIES_UNTIL),
+                number(now),
+                text(APPLICATION),
+                text(REVISION),
+                number(limit),
+                address_below,
+                its_limit,
+            ];
+            self.prepare(sql::COUNT_TRY, &values)
+        };
         self.batch(vec![
             self.prepare(sql::FIND_FOR_LOGIN, &find)?,
-            self.prepare(sql::COUNT_TRY, &count)?,
+            count(ADDRESS_SUBJECT, 102.0, JsValue::NULL, JsValue::NULL)?,
+            count(ACCOUNT_SUBJECT, 12.0, text(ADDRESS_SUBJECT), number(100.0))?,
             self.prepare(sql::DELETE_EXPIRED_TRIES, &[number(now), number(4.0)])?,
         ])
         .await?;
@@ -256,11 +270,6 @@ impl Isolate {
             Ok(JsValue::UNDEFINED)
         }));
     }
-}
-
-/// As long as a keyed digest.
-fn subject() -> String {
-    "s".repeat(43)
 }
 
 fn now() -> f64 {
