@@ -112,7 +112,7 @@ async fn read_metadata(url: &str, issuer: &str, app: &App) -> Result<Content, So
     if ask::text_at(&metadata, "issuer").as_deref() != Some(issuer) {
         return Err(SocialError::garbage("metadata: it is that of another issuer"));
     }
-    // A loopback address is our own machine's: only the operator may mean it.
+    // `http` is our own machine's, a loopback address: only the operator may mean it.
     let is_good = |address: &String| {
         check_url(address).is_ok() && (address.starts_with("https:") || issuer.starts_with("http:"))
     };

@@ -1,4 +1,4 @@
-//! Matching a person whom a provider knows to a user: known, by e-mail, or new (contract §6).
+//! Matching a person whom a provider knows to a user: known, by e-mail, or new (docs/social.md).
 
 use super::SocialError;
 use crate::app::App;

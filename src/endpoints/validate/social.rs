@@ -14,7 +14,7 @@ use crate::protocol::authorization;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::social::provider::Provider;
 
-/// The answer to a header with a provider's token (compat: drf-social-oauth2's authentication class), if it is one.
+/// The answer to a header with a provider's token (as in drf-social-oauth2's authentication class), if it is one.
 pub async fn answer(
     authorization: Option<&str>,
     needed: &Needed,

@@ -158,7 +158,7 @@ fn a_nonce_has_one_spelling() {
 
 #[test]
 fn what_is_refused_uses_no_nonce_up() {
-    // Else whoever sees a nonce could use it up (compat: django-oauth-plus does that).
+    // Else whoever sees a nonce could use it up (as in django-oauth-plus).
     let server = TestServer::new();
     let (_, client) = signed_in(&server);
     let unsigned = client.unsigned("GET", API);

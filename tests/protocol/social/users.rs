@@ -1,4 +1,4 @@
-//! Who somebody is here whom a provider knows: the pipeline of contract §6, step by step.
+//! Who somebody is here whom a provider knows: the pipeline of docs/social.md, step by step.
 
 use postern::model::id::SocialAccountId;
 use postern::social::user;

@@ -313,7 +313,7 @@ impl TestResponse {
         Credentials { token: get("oauth_token"), secret: get("oauth_token_secret") }
     }
 
-    /// An error in plain text (compat: django-oauth-plus).
+    /// An error in plain text (as in django-oauth-plus).
     #[track_caller]
     pub fn assert_oauth1_error(&self, status: u16, said: &str) -> &Self {
         self.assert_status(status);
