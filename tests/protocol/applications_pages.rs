@@ -20,7 +20,7 @@ fn logged_in<'a>(server: &'a TestServer, username: &str) -> Browser<'a> {
     browser
 }
 
-fn register(browser: &Browser<'_>, values: &[(&str, &str)]) -> TestResponse {
+pub fn register(browser: &Browser<'_>, values: &[(&str, &str)]) -> TestResponse {
     browser.submit_to(REGISTER, &browser.get(REGISTER), values)
 }
 
@@ -40,7 +40,7 @@ fn stored(server: &TestServer, client_id: &str) -> Value {
     server.admin("GET", &format!("applications/{}", percent_encode(client_id)), Value::Null).json()
 }
 
-fn path(client_id: &str, action: &str) -> String {
+pub fn path(client_id: &str, action: &str) -> String {
     format!("{LIST}{}/{action}", percent_encode(client_id))
 }
 

@@ -90,7 +90,7 @@ fn uses(source: &str) -> Vec<&str> {
 }
 
 /// Every file of `src` but `lib.rs`: its room, its path and its text.
-fn sources() -> Vec<(String, String, String)> {
+pub fn sources() -> Vec<(String, String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
     let mut folders = vec![root.clone()];

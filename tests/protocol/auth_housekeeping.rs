@@ -11,9 +11,9 @@ use crate::support::{
     admin_request, bytes_request, form_request, request,
 };
 
-const REVOKE: &str = "/auth/revoke-token/";
-const SESSIONS: &str = "/auth/invalidate-sessions/";
-const REFRESH: &str = "/auth/invalidate-refresh-tokens/";
+pub const REVOKE: &str = "/auth/revoke-token/";
+pub const SESSIONS: &str = "/auth/invalidate-sessions/";
+pub const REFRESH: &str = "/auth/invalidate-refresh-tokens/";
 const ALL: [&str; 3] = [REVOKE, SESSIONS, REFRESH];
 const UNLINKED: &str = "The application linked to the provided client_id could not be found.";
 
@@ -26,7 +26,7 @@ fn ask(server: &TestServer, path: &str, token: &str, form: &[(&str, &str)]) -> T
 }
 
 /// As the application of the token does.
-fn end(app: &TestClient<'_>, server: &TestServer, path: &str, token: &str) -> TestResponse {
+pub fn end(app: &TestClient<'_>, server: &TestServer, path: &str, token: &str) -> TestResponse {
     ask(server, path, token, &[("client_id", &app.client_id)])
 }
 

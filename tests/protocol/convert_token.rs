@@ -92,7 +92,7 @@ fn linked(server: &TestServer, app: &TestClient<'_>) -> String {
     body["access_token"].as_str().unwrap().to_owned()
 }
 
-fn disconnect(server: &TestServer, token: &str, form: &[(&str, &str)]) -> TestResponse {
+pub fn disconnect(server: &TestServer, token: &str, form: &[(&str, &str)]) -> TestResponse {
     let bearer = format!("Bearer {token}");
     server.send(form_request("/auth/disconnect-backend/", &[("authorization", &bearer)], form))
 }

@@ -461,7 +461,7 @@ fn the_operators_token_is_guessed_no_more_often_than_the_address_may() {
     assert!(!server.db.dump().contains(ADMIN_TOKEN));
 }
 
-fn sign_up(username: &str) -> Request {
+pub fn sign_up(username: &str) -> Request {
     let body = json!({"username": username, "password": PASSWORD}).to_string();
     request(Method::POST, "/sign_up/", &[("content-type", "application/json")], &body)
 }

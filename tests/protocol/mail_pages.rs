@@ -28,7 +28,7 @@ fn with_ann() -> TestServer {
     server
 }
 
-fn ask(browser: &Browser<'_>, email: &str) -> TestResponse {
+pub fn ask(browser: &Browser<'_>, email: &str) -> TestResponse {
     browser.submit_once(&browser.get(ASK), &[("email", email)])
 }
 

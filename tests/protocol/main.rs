@@ -16,6 +16,7 @@ mod admin_users;
 mod applications_pages;
 mod architecture;
 mod audit;
+mod audit_actions;
 mod auth_housekeeping;
 mod auth_token;
 mod authorization_code;

@@ -26,7 +26,7 @@ fn connect(browser: &Browser<'_>, backend: &str) -> Sent {
 }
 
 #[track_caller]
-fn link(browser: &Browser<'_>, server: &TestServer, claims: Value) -> TestResponse {
+pub fn link(browser: &Browser<'_>, server: &TestServer, claims: Value) -> TestResponse {
     let sent = connect(browser, "corp");
     corp_knows(server, &sent, claims);
     browser.get(&sent.answer(&[("code", "c")]))
@@ -42,7 +42,7 @@ fn insert(server: &TestServer, id: &str, provider: &str) {
 
 /// Presses the button that unlinks an account.
 #[track_caller]
-fn disconnect(browser: &Browser<'_>, backend: &str) -> TestResponse {
+pub fn disconnect(browser: &Browser<'_>, backend: &str) -> TestResponse {
     let page = browser.get("/account/");
     let text = page.text();
     let path = text.split(&format!("{ISSUER}/disconnect/{backend}/")).nth(1).expect("a button");

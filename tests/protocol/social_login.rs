@@ -14,7 +14,7 @@ use crate::support::{
 pub const ISSUER: &str = "https://auth.example";
 
 const TOKEN: &str = "POST https://corp.example/token";
-const JWKS: &str = "GET https://corp.example/jwks";
+pub const JWKS: &str = "GET https://corp.example/jwks";
 const COOKIE: &str = "__Host-postern_login_corp";
 const APPLE_COOKIE: &str = "__Host-postern_login_apple-id";
 const SESSION: &str = "__Host-postern_session";

@@ -41,7 +41,7 @@ fn client(server: &TestServer) -> SigningClient<'_> {
 }
 
 /// Registered for everything: xAuth, acting alone, and moving on to OAuth 2.
-fn mover(server: &TestServer) -> ApplicationBuilder<'_> {
+pub fn mover(server: &TestServer) -> ApplicationBuilder<'_> {
     let grants =
         ["oauth1", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"];
     server.application().grants(&grants).redirect_uri(CALLBACK).set("xauth_allowed", json!(true))

@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use futures_executor::block_on;
 use futures_util::future::join_all;
-use http::Method;
+use http::{HeaderValue, Method};
 use postern::app::{App, Clock, HotTokens, Log, Mailer};
 use postern::call::Request;
 use postern::crypto::Random;
@@ -61,6 +61,8 @@ pub struct TestServer {
     pub mailbox: Mailbox,
     /// The identity providers that it can reach.
     pub providers: Providers,
+    /// Where what [`TestServer::send`] sends comes from, if Cloudflare says so.
+    pub address: Cell<Option<&'static str>>,
     settings: Rc<[(String, String)]>,
     isolates: Rc<Cell<u64>>,
 }
@@ -137,7 +139,8 @@ impl TestServer {
             log: Box::new(Captured(log.clone())),
             memory: RefCell::new(Memory::default()),
         };
-        Self { app, db, kv, clock, log, mailbox, providers, settings, isolates }
+        let address = Cell::new(None);
+        Self { app, db, kv, clock, log, mailbox, providers, address, settings, isolates }
     }
 
     pub fn now(&self) -> i64 {
@@ -162,7 +165,10 @@ impl TestServer {
         line["detail"].as_str().expect("a detail").to_owned()
     }
 
-    pub fn send(&self, request: Request) -> TestResponse {
+    pub fn send(&self, mut request: Request) -> TestResponse {
+        if let Some(address) = self.address.get() {
+            request.headers_mut().insert("cf-connecting-ip", HeaderValue::from_static(address));
+        }
         TestResponse(block_on(handle(&request, &self.app)))
     }
 
