@@ -306,7 +306,7 @@ pub fn with_sealed_secret(server: &TestServer) -> TestClient<'_> {
 }
 
 /// Applications with a secret that can be guessed.
-const CHOSEN: [fn(&TestServer) -> TestClient<'_>; 2] = [with_chosen_secret, with_sealed_secret];
+pub const CHOSEN: [fn(&TestServer) -> TestClient<'_>; 2] = [with_chosen_secret, with_sealed_secret];
 
 pub fn basic(app: &TestClient<'_>, secret: &str) -> Request {
     use base64::prelude::{BASE64_STANDARD, Engine};

@@ -2,12 +2,16 @@
 
 use futures_executor::block_on;
 use futures_util::future::{join, join_all};
+use http::Method;
+use postern::call::Request;
 use postern::router;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::guessing::{HERE, WRONG, basic, from, guess, in_body, statuses, with_chosen_secret};
+use crate::guessing::{
+    CHOSEN, HERE, WRONG, basic, from, guess, in_body, sign_up, statuses, with_chosen_secret,
+};
 use crate::support::sqlite::take_turns;
-use crate::support::{PASSWORD, TestServer, admin_request};
+use crate::support::{PASSWORD, TestServer, admin_request, request};
 
 const SECRET: &str = "a chosen secret of mine";
 const ELSEWHERE: &str = "198.51.100.7";
@@ -215,4 +219,124 @@ fn a_login_that_is_overtaken_takes_back_one_try() {
     let both = (0..2).map(|_| from(HERE, guess(&app, "alice", PASSWORD))).collect();
     assert_eq!(statuses(&server.send_all(both)), [200, 200]);
     assert_eq!(server.db.number("SELECT sum(count) FROM attempts"), 2);
+}
+
+/// How many isolates there are below.
+const ISOLATES: usize = 5;
+/// How many tries come to them at once.
+const TRIES: usize = 40;
+
+fn isolates(server: &TestServer) -> [TestServer; ISOLATES] {
+    std::array::from_fn(|_| server.another_isolate())
+}
+
+/// How many slow hashes they have made.
+fn hashes(isolates: &[TestServer]) -> u64 {
+    isolates.iter().map(|isolate| isolate.app.settings.password_hasher.count()).sum()
+}
+
+/// What so many tries at once are answered: first come those that the first isolate gets, and so on.
+fn at_once(isolates: &[TestServer], tries: usize, request: impl Fn(usize) -> Request) -> Vec<u16> {
+    let isolate = |n: usize| &isolates[n * ISOLATES / tries];
+    statuses(&TestServer::send_everywhere((0..tries).map(|n| (isolate(n), request(n))).collect()))
+}
+
+/// The places, among [`TRIES`] at once, at which the right secret would have been found out. `answers`: to all of them, if
+/// it is at this place.
+fn found_out(refusal: u16, answers: impl Fn(usize) -> Vec<u16>) -> Vec<usize> {
+    let is_found_out = |right: &usize| {
+        let mut answers = answers(*right);
+        let answer = answers.remove(*right);
+        assert_eq!(answers, [refusal; TRIES - 1], "{right}");
+        assert!([200, refusal].contains(&answer), "{right}: {answer}");
+        answer == 200
+    };
+    (0..TRIES).filter(is_found_out).collect()
+}
+
+#[test]
+fn of_passwords_at_many_isolates_at_once_no_more_than_the_limit_find_out_anything() {
+    let places = found_out(400, |right| {
+        let server = TestServer::new();
+        let app = server.public_application();
+        server.user("alice");
+        let isolates = isolates(&server);
+        let password = |n: usize| if n == right { PASSWORD } else { WRONG };
+        let answers = at_once(&isolates, TRIES, |n| from(ELSEWHERE, guess(&app, "alice", password(n))));
+        assert_eq!(hashes(&isolates), TRIES as u64, "each costs the same");
+        for isolate in &isolates {
+            let later = isolate.send(from(ELSEWHERE, guess(&app, "alice", PASSWORD)));
+            later.assert_error(400, "invalid_grant");
+        }
+        answers
+    });
+    assert_eq!(places, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn of_tries_from_one_address_at_many_isolates_at_once_no_more_than_its_limit_are_looked_at() {
+    let server = TestServer::new();
+    let app = server.public_application();
+    let isolates = isolates(&server);
+    let one = |n: usize| from(&format!("2001:db8::{n}"), guess(&app, &format!("user-{n}"), WRONG));
+    let answers = at_once(&isolates, 300, one);
+    assert_eq!(answers, [[400; 100].as_slice(), &[429; 200]].concat());
+    assert_eq!(hashes(&isolates), 100);
+}
+
+#[test]
+fn of_chosen_secrets_at_many_isolates_at_once_no_more_than_the_limit_find_out_anything() {
+    // An isolate that knows the digest of the right one looks at one try uncounted.
+    let uncounted = (0..TRIES).step_by(TRIES / ISOLATES);
+    for create in CHOSEN {
+        for (is_known, is_locked) in [(false, false), (true, false), (false, true), (true, true)] {
+            let places = found_out(401, |right| {
+                let server = TestServer::new();
+                let app = create(&server);
+                let isolates = isolates(&server);
+                for isolate in isolates.iter().filter(|_| is_known) {
+                    app.at(isolate).client_credentials().tokens();
+                }
+                for _ in (0..11).filter(|_| is_locked) {
+                    server.send(basic(&app, WRONG)).assert_error(401, "invalid_client");
+                }
+                let secret = |n: usize| if n == right { SECRET } else { WRONG };
+                at_once(&isolates, TRIES, |n| basic(&app, secret(n)))
+            });
+            let counted = 0..if is_locked { 0 } else { 10 };
+            let is_looked_at =
+                |n: &usize| counted.contains(n) || (is_known && uncounted.clone().any(|u| u == *n));
+            assert_eq!(places, (0..TRIES).filter(is_looked_at).collect::<Vec<_>>(), "{is_known} {is_locked}");
+        }
+    }
+}
+
+#[test]
+fn the_operators_token_is_guessed_at_many_isolates_at_once_no_more_often_than_the_address_may() {
+    let server = TestServer::new();
+    let isolates = isolates(&server);
+    let wrong = |n: usize| {
+        let bearer = format!("Bearer {n:032}");
+        let request = request(Method::GET, "/admin/api/users", &[("authorization", &bearer)], "");
+        from(&format!("2001:db8::{n}"), request)
+    };
+    let answers = at_once(&isolates, 150, wrong);
+    assert_eq!(answers, [[401; 100].as_slice(), &[429; 50]].concat());
+    // An isolate that has seen it looks at no token from there.
+    for isolate in &isolates {
+        isolate.send(wrong(0)).assert_error(429, "temporarily_unavailable");
+        let right = from("2001:db8::7", admin_request("GET", "users", Value::Null));
+        isolate.send(right).assert_error(429, "temporarily_unavailable");
+    }
+}
+
+#[test]
+fn of_sign_ups_at_many_isolates_at_once_no_more_than_the_limit_are_made() {
+    let server = TestServer::new();
+    let isolates = isolates(&server);
+    let one = |n: usize| from(&format!("2001:db8::{n}"), sign_up(&format!("user-{n}")));
+    let answers = at_once(&isolates, 50, one);
+    assert_eq!(answers, [[201; 20].as_slice(), &[429; 30]].concat());
+    assert_eq!(hashes(&isolates), 20);
+    assert_eq!(server.db.number("SELECT count(*) FROM users"), 20);
 }
