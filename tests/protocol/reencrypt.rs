@@ -6,7 +6,7 @@ use postern::crypto::sealed::Purpose;
 use serde_json::{Value, json};
 
 use crate::oauth1_applications::{CHOSEN, LAST, consumer_secret, found, patch, signing, stored};
-use crate::support::{Meddle, Meddling, TestServer, admin_request};
+use crate::support::{Meddle, Meddling, TestServer, Tokens, admin_request};
 
 /// The setting before that, which still accepts what the first key made.
 const ROTATED: &str =
@@ -14,6 +14,11 @@ const ROTATED: &str =
 
 /// Steps until there is none left: how many rows were sealed anew, and how many could not be read.
 fn reencrypt(server: &TestServer) -> (u64, u64) {
+    reencrypt_watched(server, || ())
+}
+
+/// As [`reencrypt`], with this done after each step.
+fn reencrypt_watched(server: &TestServer, mut after_step: impl FnMut()) -> (u64, u64) {
     let (mut reencrypted, mut unreadable, mut cursor) = (0, 0, Value::Null);
     loop {
         let step = server.admin("POST", "reencrypt", json!({"cursor": cursor})).assert_status(200).json();
@@ -21,6 +26,7 @@ fn reencrypt(server: &TestServer) -> (u64, u64) {
         reencrypted += step["reencrypted"].as_u64().unwrap();
         unreadable += step["unreadable"].as_u64().unwrap();
         cursor = step["next_cursor"].clone();
+        after_step();
         if cursor.is_null() {
             return (reencrypted, unreadable);
         }
@@ -125,5 +131,38 @@ fn the_secrets_of_oauth1_tokens_are_reencrypted_too() {
             let opened = keys.open(Purpose::Oauth1Token, &row[0], &row[1]).unwrap();
             assert_eq!(opened.expose(), format!("of {}", row[0]).as_bytes());
         }
+    }
+}
+
+#[test]
+fn tokens_of_the_old_key_stay_good_throughout_and_lead_to_tokens_of_the_new_one() {
+    let server = TestServer::new();
+    server.user("alice");
+    // Its own secret is among what is sealed anew.
+    let app = server.application().grants(&["password", "refresh_token", "oauth1"]).create();
+    let mut logins: Vec<_> = (0..4).map(|_| app.log_in("alice")).collect();
+    for _ in 0..119 {
+        signing(&server, Value::Null);
+    }
+    let rotated = server.another_isolate_with(&[("MASTER_KEY", ROTATED)]);
+    let without_old = || server.another_isolate_with(&[("MASTER_KEY", LAST)]);
+    let refreshed = |old: Tokens| {
+        without_old().assert_dead(&old.access_token);
+        let new = app.at(&rotated).refresh(old.refresh()).tokens();
+        without_old().assert_good(&new.access_token);
+        app.at(&without_old()).refresh(new.refresh()).tokens().access_token
+    };
+    let (mut steps, mut of_new_key) = (0, Vec::<String>::new());
+    let counts = reencrypt_watched(&rotated, || {
+        let of_old_key = logins.iter().map(|login| &login.access_token);
+        of_old_key.chain(&of_new_key).for_each(|token| rotated.assert_good(token));
+        steps += 1;
+        if steps < 3 {
+            of_new_key.push(refreshed(logins.remove(0)));
+        }
+    });
+    assert_eq!((counts, steps), ((120, 0), 3));
+    for login in logins {
+        refreshed(login);
     }
 }
