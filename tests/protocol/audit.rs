@@ -87,18 +87,6 @@ fn what_the_operator_does_is_noted() {
 }
 
 #[test]
-fn a_login_is_noted_with_its_address() {
-    let server = TestServer::new();
-    let app = server.public_application();
-    server.user("alice");
-    let form = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
-    let mut request = app.request("/o/token/", &form);
-    request.headers_mut().insert("cf-connecting-ip", HeaderValue::from_static("2001:db8::7"));
-    server.send(request).tokens();
-    assert_eq!(server.db.text("SELECT address FROM audit_events ORDER BY id DESC"), "2001:db8::7");
-}
-
-#[test]
 fn what_was_refused_is_not_noted_as_done() {
     let server = TestServer::new();
     let app = server.public_application();
