@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{MASTER_KEY, TestServer};
+use crate::oauth1::mover;
+use crate::support::oauth1::SigningClient;
+use crate::support::{CALLBACK, MASTER_KEY, PASSWORD, TestServer};
 
 /// A later setting, which still accepts what the first key made.
 const ROTATED: &str =
@@ -41,6 +43,28 @@ fn what_the_old_key_made_stays_good_and_leads_to_tokens_of_the_new_one() {
     last.assert_dead(&first.access_token);
     app.at(&last).refresh(first.refresh()).assert_error(400, "invalid_grant");
     app.at(&last).refresh(second.refresh()).tokens();
+}
+
+#[test]
+fn what_is_made_after_a_new_key_was_put_first_needs_the_old_one_no_more() {
+    let server = TestServer::new();
+    let grants = ["authorization_code", "client_credentials", "password", "refresh_token"];
+    let app = server.application().grants(&grants).redirect_uri(CALLBACK).create();
+    server.user("alice");
+    let [deployed, last] = [ROTATED, LAST].map(|keys| server.another_isolate_with(&[("MASTER_KEY", keys)]));
+    let login = app.at(&deployed).log_in("alice");
+    let code = deployed.browser().log_in("alice").code(&app.authorization());
+    last.assert_good(&login.access_token);
+    last.assert_good(&app.at(&deployed).client_credentials().tokens().access_token);
+    app.at(&last).refresh(login.refresh()).tokens();
+    app.at(&last).exchange(&code).tokens();
+    let signing = SigningClient::of(&mover(&deployed).create(), &deployed);
+    let token = signing.xauth("alice", PASSWORD).credentials();
+    let there = signing.at(&last);
+    there.with_token(&token).validate().assert_status(200);
+    let temporary = signing.request_token("oob").credentials();
+    let verifier = there.approve(&temporary, "alice");
+    there.with_token(&temporary).access_token(&verifier).credentials();
 }
 
 #[test]
