@@ -16,6 +16,7 @@ mod signatures;
 pub mod sqlite;
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use futures_executor::block_on;
@@ -38,7 +39,7 @@ pub use mail::Mailbox;
 pub use meddling::{Meddle, Meddling};
 pub use outbound::Providers;
 pub use response::TestResponse;
-pub use routes::routes;
+pub use routes::{read_headers, routes};
 pub use shortcut::handle;
 pub use signatures::{Ring, Signer, vectors};
 use sqlite::Sqlite;
@@ -104,6 +105,15 @@ impl TestServer {
         let (db, kv) = (self.db.clone(), self.kv.clone());
         let (settings, read) = (self.settings.clone(), self.app.settings.clone());
         Self::isolate(settings, read, db, kv, hot, self.clock.clone(), self.isolates.clone())
+    }
+
+    /// Lets `play` do what it likes at another isolate, be it that it panics, and takes all of it back.
+    pub fn take_back<T>(&self, play: impl FnOnce(&TestServer) -> T) -> T {
+        let (isolate, before) = (self.another_isolate(), self.kv.entries());
+        let mut played = None;
+        self.db.take_back(|| played = Some(catch_unwind(AssertUnwindSafe(|| play(&isolate)))));
+        self.kv.go_back_to(&before);
+        played.expect("it was played").unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// What is random from here on depends on `seed` alone.
