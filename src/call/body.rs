@@ -84,6 +84,6 @@ pub fn json_object(request: &Request) -> Result<Map<String, Value>, OAuthError> 
 }
 
 fn read_object(request: &Request) -> Result<Map<String, Value>, OAuthError> {
-    json::parse_object(request.body())
+    json::parse_body(request.body())
         .map_err(|reason| OAuthError::invalid_request(format!("the body is not good JSON: {reason}")))
 }

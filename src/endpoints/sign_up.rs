@@ -19,7 +19,7 @@ use crate::protocol::params::Params;
 pub async fn post(call: &Call<'_>) -> Response {
     let object = match media_type(call.request) {
         MediaType::Json => {
-            json::parse_object(call.request.body()).map_err(|reason| format!("JSON parse error: {reason}."))
+            json::parse_body(call.request.body()).map_err(|reason| format!("JSON parse error: {reason}."))
         }
         MediaType::Form => {
             let params = Params::parse(call.request.body());

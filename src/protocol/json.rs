@@ -5,6 +5,19 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::params::MOST_PARAMETERS;
+
+/// Reads the object that is the body of a request: it has no more members than a form has parameters.
+///
+/// # Errors
+/// As [`parse_object`].
+pub fn parse_body(body: &[u8]) -> Result<Map<String, Value>, String> {
+    match parse_object(body)? {
+        object if object.len() > MOST_PARAMETERS => Err("too many members".to_owned()),
+        object => Ok(object),
+    }
+}
+
 /// Reads one JSON object.
 ///
 /// # Errors
@@ -83,6 +96,17 @@ mod tests {
         }
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
         assert!(parse_object(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_body_has_no_more_members_than_a_form_has_parameters() {
+        let many =
+            |count: usize| (0..count).map(|n| (format!("p{n}"), Value::from(n))).collect::<Map<_, _>>();
+        let read = |count: usize| parse_body(Value::Object(many(count)).to_string().as_bytes());
+        assert_eq!(read(MOST_PARAMETERS), Ok(many(MOST_PARAMETERS)));
+        assert_eq!(read(MOST_PARAMETERS + 1), Err("too many members".to_owned()));
+        let below = Map::from_iter([("a".to_owned(), Value::Object(many(MOST_PARAMETERS + 1)))]);
+        assert_eq!(parse_body(Value::Object(below.clone()).to_string().as_bytes()), Ok(below));
     }
 
     proptest! {

@@ -50,11 +50,8 @@ impl Params {
     /// Takes the members of a JSON object, all strings, for parameters.
     ///
     /// # Errors
-    /// Another kind of value, or more members than a form may have.
+    /// Another kind of value.
     pub fn from_object(object: Map<String, Value>) -> Result<Self, MalformedForm> {
-        if object.len() > MOST_PARAMETERS {
-            return Err(MalformedForm::TooMany);
-        }
         let mut params = Vec::with_capacity(object.len());
         for (name, value) in object {
             let Value::String(value) = value else {
@@ -292,9 +289,6 @@ mod tests {
             assert_eq!(read(json!({"scope": bad})), Err(MalformedForm::NotText(Some("scope".into()))));
             assert_eq!(read(json!({"\"": bad})), Err(MalformedForm::NotText(None)));
         }
-        let many = |count: usize| (0..count).map(|n| (format!("p{n}"), "x".into())).collect::<Map<_, _>>();
-        assert!(Params::from_object(many(MOST_PARAMETERS)).is_ok());
-        assert_eq!(Params::from_object(many(MOST_PARAMETERS + 1)), Err(MalformedForm::TooMany));
     }
 
     proptest! {

@@ -324,6 +324,40 @@ fn a_form_has_at_most_100_parameters() {
 }
 
 #[test]
+fn a_json_object_has_at_most_100_members() {
+    let server = furnished();
+    let many = |good: &Value, count: usize| {
+        let mut members = good.as_object().unwrap().clone();
+        members.extend((members.len()..count).map(|n| (format!("p{n}"), "x".into())));
+        Value::Object(members).to_string()
+    };
+    let log_in =
+        json!({"grant_type": "password", "client_id": "notes", "username": "alice", "password": PASSWORD});
+    let user = json!({"username": "bob", "password": PASSWORD});
+    for (path, good, status, shape) in
+        [("/auth/token/", &log_in, 200, Shape::OAuth), ("/sign_up/", &user, 201, Shape::Drf)]
+    {
+        let before = stored(&server);
+        for count in [101, 5_000] {
+            let over = server.send(authorized("POST", path, JSON, many(good, count).as_bytes()));
+            assert_shape(&over, 400, shape);
+            assert!(over.text().contains("too many members"), "{}", over.text());
+        }
+        assert_eq!(stored(&server), before);
+        server.send(authorized("POST", path, JSON, many(good, 100).as_bytes())).assert_status(status);
+    }
+    let before = stored(&server);
+    for (method, path, _, shape) in BODIES.into_iter().filter(|(_, _, media_type, _)| *media_type == JSON) {
+        let over = server.send(authorized(method, path, JSON, many(&json!({}), 101).as_bytes()));
+        assert_shape(&over, 400, shape);
+        assert!(over.text().contains("too many members"), "{path}: {}", over.text());
+        let within = server.send(authorized(method, path, JSON, many(&json!({}), 100).as_bytes()));
+        assert!(!within.text().contains("too many members"), "{path}: {}", within.text());
+    }
+    assert_eq!(stored(&server), before);
+}
+
+#[test]
 fn a_body_over_64_kib_is_413_whatever_is_in_it() {
     let server = furnished();
     let before = stored(&server);
