@@ -132,9 +132,13 @@ function assertRefused({ status, headers, text }, path, what) {
 const deep = (opening, closing) => opening.repeat(30_000) + closing.repeat(30_000);
 const parameters = Array.from({ length: 10_000 }, (_, index) => index.toString(36)).join("=&");
 
+const members = Object.fromEntries(parameters.split("=&").slice(0, 7000).map((name) => [name, 0]));
+/** What would sign somebody up, but for what comes with it. */
+const bob = { username: "bob", password: "open-sesame-2001" };
+
 const bodies = {
-  "10,000 parameters": { body: parameters, type: form },
-  "7,000 members": { body: JSON.stringify(Object.fromEntries(parameters.split("=&").slice(0, 7000).map((name) => [name, 0]))), type: json },
+  "10,000 parameters": { body: `${new URLSearchParams(bob)}&${parameters}`, type: form },
+  "7,000 members": { body: JSON.stringify({ ...bob, client_type: "public", ...members }), type: json },
   "a parameter 1,000 times": { body: "username=a&".repeat(1000), type: form },
   "a member twice": { body: '{"username": "a", "username": "b", "client_type": "public", "client_type": "public", "password": "open-sesame-1", "password": "open-sesame-2"}', type: json },
   "lists in lists": { body: deep("[", "]"), type: json },
@@ -164,7 +168,6 @@ for (const [what, { body, type }] of Object.entries(bodies)) {
   });
 }
 
-
 /** A refusal of ours, or one of workerd's, which does not let everything through to a Worker. */
 function assertRefusedBySomebody(answer, path, what) {
   if (/^x-request-id:/im.test(answer.headers) || answer.status === 303) assertRefused(answer, path, what);
@@ -175,6 +178,18 @@ test("a body of 1 MiB is refused, or ends the connection: workerd closes it whil
   for (const [path, type, headers, method] of routes) {
     const answer = await send(path, { method, headers, type, body: "x".repeat(1024 * 1024) });
     if (answer) assertRefused(answer, path, "1 MiB");
+  }
+  assert.deepEqual(await storedNow(), stored);
+});
+
+// Else it is waited for without an end.
+test("a body that says that it has 1 MiB is refused before any of it has come", { timeout: 60_000 }, async () => {
+  for (const [path, type, headers = [], method = "POST"] of routes) {
+    if (["/validate/", "/healthz", "/.well-known/oauth-authorization-server", "/nothing"].includes(path)) continue; // no body is read there
+    const head = [`${method} ${path} HTTP/1.1`, `Host: ${postern.url.host}`, "Connection: close", "Content-Length: 1048576", `Content-Type: ${type}`];
+    const answer = await overSocket([...head, ...headers, "", ""].join("\r\n"));
+    assert.equal(answer.status, 413, path);
+    assertRefused(answer, path, "1 MiB");
   }
   assert.deepEqual(await storedNow(), stored);
 });
@@ -269,9 +284,75 @@ test("methods that nobody knows are refused", async () => {
   assert.deepEqual(await storedNow(), stored);
 });
 
+/** A log-in, by a form or in JSON. */
+const logIn = { grant_type: "password", client_id: "my-app", ...alice };
+
+/** Those who are answered well, with the headers by which they are let in. */
+async function goodRequests() {
+  const { text } = await send("/o/token/", { type: form, body: new URLSearchParams(logIn).toString() });
+  const bearer = [`Authorization: Bearer ${JSON.parse(text).access_token}`];
+  return [
+    ["/validate/", { method: "GET", headers: bearer }, bearer],
+    ["/validate/?fresh=1", { method: "GET", headers: bearer }, bearer],
+    ["/o/token/", { type: form, body: new URLSearchParams(logIn).toString() }],
+    ["/auth/token/", { type: json, body: JSON.stringify(logIn) }],
+    ["/admin/api/users", { method: "GET", headers: operator }, operator],
+    ["/accounts/login/", { method: "GET" }],
+    ["/healthz", { method: "GET" }],
+  ];
+}
+
+const harmless = {
+  "1,000 headers": headers["1,000 headers"],
+  "a header of 60 kB": headers["a header of 60 kB"],
+  "10,000 cookies": headers["10,000 cookies"],
+  "cookies of 32 KiB, thousands of them named like ours": [`Cookie: ${"__Host-postern_session=x; postern_session=x; ".repeat(750)}`],
+  "a thousand times who asks": Array(1000).fill("User-Agent: x"),
+};
+
+for (const [what, lines] of Object.entries(harmless)) {
+  test(`a flood of what is not needed is harmless, at every good request: ${what}`, async () => {
+    for (const [path, { headers = [], ...init }] of await goodRequests()) {
+      const usual = await send(path, { headers, ...init });
+      const flooded = await send(path, { headers: [...lines, ...headers], ...init });
+      assert.deepEqual([usual.status, flooded.status], [200, 200], `${path}: ${flooded.text}`);
+      const shape = (text) => (path.startsWith("/accounts/") ? text.match(/<title>.*<\/title>/)[0] : Object.keys(JSON.parse(text)));
+      assert.deepEqual(shape(flooded.text), shape(usual.text), path);
+    }
+  });
+}
+
+test("a flood of what is needed is refused, in the prefix's shape: the header with the token, again and again", async () => {
+  const good = (await goodRequests()).filter(([, , credentials]) => credentials);
+  const before = await storedNow();
+  for (const [path, init, credentials] of good) {
+    for (const times of [2, 500]) {
+      const headers = Array(times).fill(credentials[0]);
+      const answer = await send(path, { ...init, headers });
+      assert.ok([400, 401].includes(answer.status), `${path}: ${answer.status}`);
+      assertRefused(answer, path, `${times} tokens`);
+    }
+  }
+  assert.deepEqual(await storedNow(), before);
+});
+
+test("a flood of what a proxy tells is refused where it is asked, and harmless elsewhere", async () => {
+  const good = await goodRequests();
+  const long = "x".repeat(10_000);
+  for (const name of ["X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri", "X-Original-URL"]) {
+    for (const [path, { headers = [], ...init }] of good) {
+      const again = await send(path, { headers: [...headers, ...Array(500).fill(`${name}: x`)], ...init });
+      assert.equal(again.status, path.startsWith("/validate/") ? 400 : 200, `${name} at ${path}: ${again.text}`);
+      if (again.status === 400) assertRefused(again, path, name);
+      // Once, it is not looked at: a Bearer token needs none of these.
+      const once = await send(path, { headers: [...headers, `${name}: ${long}`], ...init });
+      assert.equal(once.status, 200, `${name} at ${path}: ${once.text}`);
+    }
+  }
+});
+
 test("after all that, it does what it is for", async () => {
-  const body = new URLSearchParams({ grant_type: "password", client_id: "my-app", ...alice }).toString();
-  const { status, text } = await send("/o/token/", { type: form, body });
+  const { status, text } = await send("/o/token/", { type: form, body: new URLSearchParams(logIn).toString() });
   assert.equal(status, 200, text);
   const headers = [`Authorization: Bearer ${JSON.parse(text).access_token}`];
   assert.equal((await send("/validate/", { method: "GET", headers })).status, 200);

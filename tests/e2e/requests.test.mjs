@@ -1,8 +1,9 @@
 // What HTTP itself can go wrong with: bodies, methods, paths, hosts, and requests across origins.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
-import { alice, secrets, startPostern } from "./support.mjs";
+import { alice, checkout, secrets, startPostern } from "./support.mjs";
 
 const LONGEST = 64 * 1024;
 const form = "application/x-www-form-urlencoded";
@@ -63,20 +64,52 @@ for (const [how, make] of [["with a Content-Length", (text) => ({ body: text })]
   });
 }
 
-test("a body of 1 MiB is refused at every route that reads one, in its own shape", async () => {
-  const operator = { Authorization: `Bearer ${secrets.ADMIN_TOKEN}`, "Content-Type": "application/json" };
-  for (const [path, headers, answer] of [
-    ["/o/token/", { "Content-Type": form }],
-    ["/o/revoke_token/", { "Content-Type": form }],
-    ["/o/introspect/", { "Content-Type": form }],
-    ["/admin/api/applications", operator],
-    ["/admin/api/users", operator],
-    ["/admin/api/users/alice/set-password", operator],
-    ["/sign_up/", { "Content-Type": form }, { detail: "the body is longer than 65536 bytes" }],
-  ]) {
-    const { status, body } = await postern.caller("/fetch", [path, { method: "POST", headers, body: "x".repeat(1024 * 1024) }]);
-    assert.equal(status, 413, path);
-    assert.deepEqual(body, answer ?? { error: "invalid_request", error_description: "the body is longer than 65536 bytes" });
+/** The routes that read a body, each with what its errors look like: the paths as src/router.rs has them, the methods as the server says. */
+async function routesWithBodies() {
+  const [, tables] = readFileSync(`${checkout}/src/router.rs`, "utf8").match(/const ROUTES(.*)\/\/\/ Answers one request/s);
+  const routes = [...tables.matchAll(/\b(?:route\(\s*"([^"]+)",\s*Shape::(\w+)|page\(\s*"([^"]+)")/g)];
+  assert.equal(routes.length, tables.match(/\b(route|page)\(/g).length);
+  const found = [];
+  for (const [, ofProgram, shape, ofPage] of routes) {
+    const path = (ofProgram ?? ofPage).replaceAll(/\{\*?\}/g, "x");
+    if (path === "/validate") continue; // it reads none but signed forms
+    const { status, headers } = await postern.fetch(path, { method: "PROPFIND" });
+    assert.equal(status, 405, path);
+    const methods = headers.get("Allow").split(", ").filter((method) => !["GET", "HEAD", "DELETE", "OPTIONS"].includes(method));
+    found.push(...methods.map((method) => ({ method, path, shape: shape ?? "Page" })));
+  }
+  return found;
+}
+
+const tooLong = "the body is longer than 65536 bytes";
+
+/** That a body is too long, in the shape of a route. */
+async function assertTooLong(response, { method, path, shape }, how) {
+  const told = `${method} ${path} ${how}`;
+  assert.equal(response.status, 413, told);
+  assert.ok(response.headers.get("X-Request-Id"), told);
+  const [type, text] = [response.headers.get("Content-Type"), await response.text()];
+  if (shape === "OAuth") assert.deepEqual([type, JSON.parse(text)], ["application/json", { error: "invalid_request", error_description: tooLong }], told);
+  else if (shape === "Drf") assert.deepEqual([type, JSON.parse(text)], ["application/json", { detail: tooLong }], told);
+  else if (shape === "Page") assert.ok(type === "text/html; charset=utf-8" && text.includes(tooLong), `${told}: ${type} ${text}`);
+  else assert.deepEqual([shape, type, text], ["OAuth1", "text/plain; charset=utf-8", tooLong], told);
+}
+
+test("a body of one byte more than 64 KiB is refused at every route that reads one, in its own shape", async () => {
+  const routes = await routesWithBodies();
+  assert.ok(routes.length > 40 && routes.some(({ method }) => method === "PATCH"), `${routes.length}`);
+  for (const route of routes) {
+    for (const [how, make] of [["with a Content-Length", (text) => ({ body: text })], ["in chunks", streamed]]) {
+      const init = { method: route.method, headers: { "Content-Type": form }, ...make("x".repeat(LONGEST + 1)) };
+      await assertTooLong(await postern.fetch(route.path, init), route, how);
+    }
+  }
+});
+
+test("a body of 1 MiB is refused over a service binding", async () => {
+  for (const [path, answer] of [["/o/token/", { error: "invalid_request", error_description: tooLong }], ["/sign_up/", { detail: tooLong }]]) {
+    const { status, body } = await postern.caller("/fetch", [path, { method: "POST", headers: { "Content-Type": form }, body: "x".repeat(1024 * 1024) }]);
+    assert.deepEqual([status, body], [413, answer]);
   }
 });
 
