@@ -27,7 +27,7 @@ const signing = {
   client_type: "confidential",
   grant_types: ["oauth1", "client_credentials"],
   oauth1_signature_methods: ["PLAINTEXT"],
-  redirect_uris: ["https://app.example/cb"],
+  redirect_uris: ["https://app.example/cb", "https://app.example/gone"],
   xauth_allowed: true,
 };
 const sign = (parameters, secret = "") => {
@@ -207,12 +207,17 @@ async function whatSigns() {
   const oauth_verifier = new URL(await browser.authorize(approved.url, alice)).searchParams.get("oauth_verifier");
   const asked = await requestToken("oob");
   const Cookie = () => [...browser.cookies].map((pair) => pair.join("=")).join("; ");
-  const decisions = [];
-  for (const callback of ["oob", ...signing.redirect_uris]) {
-    const { text } = await browser.open((await requestToken(callback)).url);
+  /** What this person would send from the consent page at a URL, with the cookies of then. */
+  const decision = async (url) => {
+    const { text } = await browser.open(url);
     const fields = [...text.matchAll(/<input [^>]*?name="([^"]*)"[^>]*?value="([^"]*)"/g)].map(([, name, value]) => [unescape(name), unescape(value)]);
-    decisions.push([{ ...Object.fromEntries(fields), decision: "allow" }, Cookie()]);
-  }
+    return [{ ...Object.fromEntries(fields), decision: "allow" }, Cookie()];
+  };
+  const decisions = [];
+  for (const callback of ["oob", ...signing.redirect_uris]) decisions.push(await decision((await requestToken(callback)).url));
+  await postern.admin("PATCH", `applications/${signing.client_id}`, { redirect_uris: signing.redirect_uris.slice(0, 1) }); // so one callback is not registered any more
+  const posted = { response_type: "code", client_id: app.client_id, response_mode: "form_post", scope: "read", code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", code_challenge_method: "S256" };
+  const authorization = [await decision(`/o/authorize/?${new URLSearchParams(posted)}`)];
   const twoLegs = { Authorization: sign({}), "X-Forwarded-Method": "GET", "X-Original-URL": "https://api.example.com/notes" };
   const byNobody = { Authorization: sign({ oauth_consumer_key: "nobody", oauth_callback: "oob" }) };
   const headers = {
@@ -223,7 +228,7 @@ async function whatSigns() {
     validate: [twoLegs],
     validateByPost: [twoLegs],
   };
-  return { SIGNED: sign({ oauth_callback: "oob" }), REQUEST_TOKEN: asked.oauth_token, HEADERS: JSON.stringify(headers), DECISIONS: JSON.stringify(decisions) };
+  return { SIGNED: sign({ oauth_callback: "oob" }), REQUEST_TOKEN: asked.oauth_token, HEADERS: JSON.stringify(headers), DECISIONS: JSON.stringify({ decideRequestToken: decisions, authorizeByForm: authorization, authorizeByFormForSocialClients: authorization }) };
 }
 
 /** Each `METHOD /path status` that these operations may answer. */

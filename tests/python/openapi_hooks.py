@@ -54,7 +54,7 @@ CASES = {
 }
 # Headers with which an operation does something, as those of a signed request.
 HEADERS = json.loads(os.environ["HEADERS"])
-# What the consent page sends, and the browser's cookies.
+# What a consent page sends, and the browser's cookies.
 DECISIONS = json.loads(os.environ["DECISIONS"])
 
 
@@ -65,9 +65,8 @@ def before_add_examples(context, examples):
     for headers in HEADERS.get(operation_id, []):
         query = {"query": {"oauth_token": os.environ["REQUEST_TOKEN"]}} if operation_id == "authorizeRequestToken" else {}
         examples.append(operation.Case(headers=headers, **query))
-    if operation_id == "decideRequestToken":
-        for body, cookies in DECISIONS:
-            examples.append(operation.Case(body=body, media_type="application/x-www-form-urlencoded", headers={"Cookie": cookies}))
+    for body, cookies in DECISIONS.get(operation_id, []):
+        examples.append(operation.Case(body=body, media_type="application/x-www-form-urlencoded", headers={"Cookie": cookies}))
     for body, authorization in CASES.get(operation_id, []):
         form = {"body": body, "media_type": "application/x-www-form-urlencoded"}
         backends = ["provider", "nobody"] if "{backend}" in operation.path else [None]
