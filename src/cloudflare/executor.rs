@@ -7,6 +7,8 @@ use async_task::Runnable;
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 
+use super::wait_until;
+
 /// One type for all that is waited for: each other would be as many kilobytes of glue.
 pub type Answering = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 
@@ -15,7 +17,13 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 pub fn now_or_later(mut answering: Answering) -> JsValue {
     match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => settled(answer),
-        Poll::Pending => promise(answering).into(),
+        Poll::Pending => {
+            let answer = promise(answering).into();
+            // Else workerd ends what is under way where who asked hangs up: a token would be revoked in D1 and good in KV, and what
+            // is never woken again would stay in memory.
+            wait_until(&answer);
+            answer
+        }
     }
 }
 

@@ -21,7 +21,7 @@ export function otherHeaders(request) {
 
 /**
  * Throws if the header Host is no host: workerd puts it before the target, and a `/`, `?` or `#` in it would make what is asked
- * part of the query, or hide it.
+ * part of the query, or hide it. What memory answers at once has no query, so nothing could be hidden there.
  */
 export function checkHost({ headers }) {
   if (/[/\\?#@]/.test(headers.get("host") ?? "")) throw new Error("the header host is malformed");

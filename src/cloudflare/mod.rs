@@ -40,7 +40,7 @@ extern "C" {
     #[wasm_bindgen(thread_local_v2, js_name = env)]
     static ENV: JsValue;
 
-    /// Keeps the isolate at work until a promise settles, after the answer has gone out.
+    /// Keeps the isolate at work until a promise settles, be it that the answer has gone out, or that nobody waits for it any more.
     #[wasm_bindgen(js_name = waitUntil)]
     fn wait_until(promise: &JsValue);
 }
@@ -90,11 +90,10 @@ fn work_after(app: &Rc<App>) {
 
 /// Begins this, and keeps the isolate at work until it is done, after the answer has gone out.
 fn finish_later(work: impl Future<Output = ()> + 'static) {
-    let work = now_or_later(Box::pin(async {
+    now_or_later(Box::pin(async {
         work.await;
         Ok(JsValue::UNDEFINED)
     }));
-    wait_until(&work);
 }
 
 /// The cron event. Its argument is not looked at: whoever binds the Worker can call this by RPC with anything, and the

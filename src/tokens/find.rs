@@ -47,7 +47,8 @@ pub fn in_memory(token: &AccessToken, now: Timestamp, app: &App) -> Option<Found
     }
     let record = accepted.record.clone();
     if record.exp <= now {
-        return Some(Found::Refused("the token has expired"));
+        drop(memory);
+        return Some(refuse(token, "the token has expired", now, app));
     }
     if accepted.unmarked_at == Some(memory.marked()) {
         return Some(Found::Good(record));

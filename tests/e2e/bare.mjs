@@ -1,23 +1,27 @@
 // The built Worker in a workerd without wrangler, which starts in a blink and has no proxy of its own in front.
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 
-const build = fileURLToPath(new URL("../../build", import.meta.url));
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const build = join(checkout, "build");
 const caller = fileURLToPath(new URL("rpc-caller.mjs", import.meta.url));
 const compatibilityDate = "2026-10-01";
 const unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
 
 /**
  * Starts it with these settings and secrets, after these statements, over the D1 and KV that a folder holds, or over fresh
- * ones. What it logs goes to `hear`. `testHooks` takes the other build. `url`: where it listens. `env`: its bindings.
+ * ones. What it logs goes to `hear`. `testHooks` takes the other build. `wrappers`: modules around it, the one that exports it first.
+ * `url`: where it listens. `env`: its bindings.
  * `rpc(method, ...args)`: an RPC method, called by another Worker; `{ resolved }` or `{ rejected }`. `stop()` ends it.
  */
-export async function startBare({ bindings, schema, folder, hear, testHooks = false }) {
+export async function startBare({ bindings, schema, folder, hear, testHooks = false, wrappers = [] }) {
   const root = testHooks ? `${build}/test_hooks` : build;
   const postern = {
     name: "postern",
-    modulesRoot: root,
+    modulesRoot: checkout,
     modules: [
+      ...wrappers.map((path) => ({ type: "ESModule", path: join(checkout, path) })),
       { type: "ESModule", path: `${root}/index.js` },
       { type: "CompiledWasm", path: `${root}/index_bg.wasm` },
     ],

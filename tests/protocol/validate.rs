@@ -329,6 +329,18 @@ fn a_token_is_good_until_the_second_before_it_expires() {
 }
 
 #[test]
+fn a_token_that_was_refused_for_its_age_is_not_good_again_if_the_clock_goes_back() {
+    let server = TestServer::with(&[("ACCESS_TOKEN_EXPIRE_SECONDS", "100")]);
+    let token = token(&server);
+    server.advance(99);
+    server.validate(&token).assert_status(200);
+    server.advance(1);
+    server.validate(&token).assert_bearer_error(401, "invalid_token");
+    server.advance(-1);
+    server.validate(&token).assert_bearer_error(401, "invalid_token");
+}
+
+#[test]
 fn all_scopes_of_scope_are_needed() {
     let server = TestServer::new();
     let app = server.application().grants(&["client_credentials"]).scope("read groups").create();

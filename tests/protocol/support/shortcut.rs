@@ -17,7 +17,7 @@ pub async fn handle(request: &Request, app: &App) -> Response {
     response
 }
 
-/// As `authorization_alone` in src/cloudflare/http.rs, where the request is JavaScript's.
+/// As `authorization_alone` in src/call/head.rs, where the request is not taken apart yet.
 fn authorization_alone<'a>(request: &'a Request, app: &App) -> Option<&'a str> {
     let is_forwarded = request.headers().keys().any(|name| name.as_str().starts_with("x-"));
     let is_alone = request.method() == Method::GET && request.uri().query().is_none() && !is_forwarded;
